@@ -1,0 +1,72 @@
+"""What crosses a process boundary. Imports nothing of ours."""
+
+from schemas.dead_letter import DeadLetter
+from schemas.incident import Incident, Severity
+from schemas.ladder import Ladder, Rendition, Rung
+from schemas.record import SCHEMA_VERSION, Record
+from schemas.score import (
+    Basis,
+    Finding,
+    FindingKind,
+    FrameScore,
+    MediaFacts,
+    ModelIdentity,
+    QualityPoint,
+    SamplerIdentity,
+    SegmentScored,
+    quality_word,
+)
+from schemas.segment import (
+    ByteRange,
+    EncryptionKey,
+    Reference,
+    Resource,
+    Segment,
+    SegmentReady,
+    TimeBasis,
+)
+
+MESSAGES: dict[str, type[Record]] = {
+    model.__name__: model
+    for model in (
+        Rung,
+        Rendition,
+        Ladder,
+        Segment,
+        SegmentReady,
+        SegmentScored,
+        QualityPoint,
+        Incident,
+        DeadLetter,
+    )
+}
+"""Every message by name; each has a JSON Schema in `schemas/json/` for producers in other languages."""
+
+__all__ = [
+    "MESSAGES",
+    "SCHEMA_VERSION",
+    "Basis",
+    "ByteRange",
+    "DeadLetter",
+    "EncryptionKey",
+    "Finding",
+    "FindingKind",
+    "FrameScore",
+    "Incident",
+    "Ladder",
+    "MediaFacts",
+    "ModelIdentity",
+    "QualityPoint",
+    "Record",
+    "Reference",
+    "Rendition",
+    "Resource",
+    "Rung",
+    "SamplerIdentity",
+    "Segment",
+    "SegmentReady",
+    "SegmentScored",
+    "Severity",
+    "TimeBasis",
+    "quality_word",
+]

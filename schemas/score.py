@@ -1,0 +1,168 @@
+"""What a model said of a segment, and the point of the time series that comes of it."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.ladder import Rung
+from schemas.record import Identifier, Pixels, Rate, Record, Score
+from schemas.segment import TimeBasis
+
+
+class Basis(StrEnum):
+    """How a score was made."""
+
+    ALONE = "alone"
+    LADDER = "ladder"
+
+
+class ModelIdentity(Record):
+    """Which weights made a score; scores of two identities never mix."""
+
+    name: Identifier
+    weights_hash: str = Field(pattern=r"^[0-9a-f]{12,64}$|^untrained$")
+    accuracy: str = Field(max_length=512)
+    """Measured on held-out contents, in one line: what a reader must know before trusting a number."""
+
+
+class SamplerIdentity(Record):
+    name: Identifier
+    frames: int = Field(ge=1, le=512)
+    """Frames asked for per segment (K)."""
+
+
+class FrameScore(Record):
+    pts: int | None
+    """Presentation time stamp in `time_base` ticks of the stream; None: the stream has none."""
+    time_seconds: float = Field(allow_inf_nan=False)
+    """Media time of the frame."""
+    score: Score
+
+
+class FindingKind(StrEnum):
+    """What was seen besides the score."""
+
+    FROZEN = "frozen"
+    BLACK = "black"
+    DAMAGED = "damaged"
+    TRUNCATED = "truncated"
+    INTERLACED = "interlaced"
+    MISMATCH = "mismatch"
+    OFFSET = "offset"
+    REFERENCE_REPLACED = "reference_replaced"
+    TIMESTAMPS_REPAIRED = "timestamps_repaired"
+
+
+class Finding(Record):
+    """One thing worth telling about a segment, in words a person can act on."""
+
+    kind: FindingKind
+    text: str = Field(min_length=1, max_length=1024)
+    start_seconds: float | None = Field(default=None, allow_inf_nan=False)
+    duration_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
+class MediaFacts(Record):
+    """What the segment is, as decoded (not as declared)."""
+
+    codec: str = Field(max_length=64)
+    width_px: Pixels
+    height_px: Pixels
+    """As coded, after rotation, before pixels are made square."""
+    bit_depth: int = Field(ge=1, le=16)
+    frame_rate: Rate | None = None
+    frames: int = Field(ge=1)
+    """Decoded pictures in the segment."""
+    duration_seconds: float = Field(ge=0, allow_inf_nan=False)
+    bitrate_bps: int | None = Field(default=None, ge=0)
+    """Video packets only, over the segment's duration; None for a still."""
+    interlaced: bool = False
+
+
+class SegmentScored(Record):
+    """The score of one segment of one rendition by one model at one display height."""
+
+    stream_id: Identifier
+    rendition_id: Identifier
+    rung: Rung = Rung()
+    segment_number: int = Field(ge=0)
+    start_seconds: float = Field(allow_inf_nan=False)
+    duration_seconds: float = Field(ge=0, allow_inf_nan=False)
+    time_basis: TimeBasis
+    media: MediaFacts
+    display_height_px: Pixels
+    basis: Basis
+    reference_rendition_id: Identifier | None = None
+    reference_offset_seconds: float | None = Field(default=None, allow_inf_nan=False)
+    """Content of this rung lags the reference by this much; None where the basis is `alone`."""
+    score: Score
+    low: Score
+    """Lower end of the 90 % interval."""
+    high: Score
+    frames: tuple[FrameScore, ...] = Field(min_length=1)
+    worst_frame: FrameScore
+    findings: tuple[Finding, ...] = ()
+    model: ModelIdentity
+    sampler: SamplerIdentity
+
+
+class QualityPoint(Record):
+    """One value of a rendition's quality time series."""
+
+    stream_id: Identifier
+    rendition_id: Identifier
+    start_seconds: float = Field(allow_inf_nan=False)
+    duration_seconds: float = Field(ge=0, allow_inf_nan=False)
+    time_basis: TimeBasis
+    score: Score
+    low: Score
+    high: Score
+    basis: Basis
+    bitrate_bps: int | None = Field(default=None, ge=0)
+    display_height_px: Pixels
+    model_name: Identifier
+    weights_hash: str
+    sampler_name: Identifier
+
+    @classmethod
+    def of(cls, scored: SegmentScored) -> "QualityPoint":
+        """Return the point that a scored segment contributes."""
+        return cls(
+            stream_id=scored.stream_id,
+            rendition_id=scored.rendition_id,
+            start_seconds=scored.start_seconds,
+            duration_seconds=scored.duration_seconds,
+            time_basis=scored.time_basis,
+            score=scored.score,
+            low=scored.low,
+            high=scored.high,
+            basis=scored.basis,
+            bitrate_bps=scored.media.bitrate_bps,
+            display_height_px=scored.display_height_px,
+            model_name=scored.model.name,
+            weights_hash=scored.model.weights_hash,
+            sampler_name=scored.sampler.name,
+        )
+
+
+def quality_word(score: float) -> str:
+    """Return the word for a score: excellent >= 80, good >= 60, fair >= 40, poor >= 20, bad."""
+    for least, word in ((80, "excellent"), (60, "good"), (40, "fair"), (20, "poor")):
+        if score >= least:
+            return word
+    return "bad"
+
+
+__all__ = [
+    "Basis",
+    "Finding",
+    "FindingKind",
+    "FrameScore",
+    "MediaFacts",
+    "ModelIdentity",
+    "QualityPoint",
+    "Rate",
+    "SamplerIdentity",
+    "SegmentScored",
+    "quality_word",
+]
