@@ -60,7 +60,7 @@ class SegmentFacts:
 @dataclass(frozen=True, slots=True)
 class SampledFrame:
     instant: int
-    """Which instant of the clip this is, 0..K-1; an instant that a rung cannot show is left out."""
+    """Which instant of the clip this is, 0..T-1; an instant that a rung cannot show is left out."""
     pts: int | None
     time_seconds: float
     picture_type: str
@@ -73,6 +73,8 @@ class Anchor:
     """What the reference imposes on the other rungs: its instants, and small pictures to check the match."""
 
     instants_seconds: NDArray[np.float64]  # [T] media time of the reference's sampled frames
+    places: tuple[int, ...]
+    """[T] which places of the cell grid each instant is cut at; see `CellGrid.places`."""
     pictures: NDArray[np.uint8]  # [T, h, w] small luma of those frames
     start_seconds: float
     """First picture of the reference segment."""
@@ -135,6 +137,7 @@ class Clip:
         """Return what this clip imposes on the other rungs of its ladder."""
         return Anchor(
             instants_seconds=np.array([frame.time_seconds for frame in self.frames], np.float64),
+            places=tuple(frame.instant for frame in self.frames),
             pictures=self.small,
             start_seconds=self.start_seconds,
             frame_rate=self.facts.frame_rate,

@@ -43,6 +43,11 @@ class Rejected(RungwatchError):
 
     reason: ClassVar[str] = "rejected"
 
+    def __init__(self, message: str, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail
+        """The decoder's own last words or a stack, for the dead letter; None: there is no more to say."""
+
 
 class NotFound(Rejected):
     reason = "not_found"

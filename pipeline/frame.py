@@ -49,5 +49,12 @@ class Frame(Protocol):
     def display_luma(self, width_px: int, height_px: int) -> Luma8:
         """Return the whole picture [height_px, width_px], scaled bicubic as a player would show it."""
 
+    @property
+    def packet_bytes(self) -> int | None:
+        """Size of the packet that this picture came from; None where it cannot be told."""
+
+    def qp(self) -> float | None:
+        """Return the mean quantiser over the picture on the codec's own scale; None where it was not exported."""
+
     def thumbnail(self, width_px: int) -> bytes:
         """Return the picture in colour as JPEG, pixels made square, at most `width_px` wide."""

@@ -1,0 +1,54 @@
+# Everything that is done to this repository. `make demo` and `make test` need Python 3.11 and nothing else.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Only the registry's own releases: a wheel that lies on the machine may be another build of torch.
+PIP := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+VIDEO ?=
+OUT ?= demo-out
+
+.DEFAULT_GOAL := help
+.PHONY: help setup browser demo test check format bench clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Make the virtual environment (minutes the first time, nothing after)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say which: make setup PYTHON=python3.12"; exit 1; }
+	@echo "setup: virtual environment in $(VENV) (torch is large: minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,train,dev]'
+	@touch $(STAMP)
+	@echo "setup: done"
+
+browser: ## Install the browser that the page tests drive (Debian's Chromium), where none is there
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "setup: installing Chromium for the browser tests"; \
+	  SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4: of your own video)
+	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',)
+
+test: setup browser ## Pass every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## ruff, mypy --strict and the import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Let ruff lay the code out
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure speed as ratios, on one core (minutes)
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+clean: ## Remove everything that was made
+	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

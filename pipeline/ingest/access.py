@@ -1,0 +1,225 @@
+"""What may be read: which schemes, hosts and folders, for what the user names and for what a playlist points to."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from pipeline.errors import NotAllowed, NotFound
+from pipeline.settings import FetchLimits
+
+REMOTE_SCHEMES = ("http", "https")
+LONGEST_URI = 8192
+
+# Two letters at least, so that a one-letter scheme is taken for what it is: part of a path.
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the playlists of one input may point to: files under one folder, or one host."""
+
+    folder: Path | None = None
+    host: str | None = None
+
+
+def is_remote(uri: str) -> bool:
+    match = SCHEME.match(uri)
+    return match is not None and match[1].lower() in REMOTE_SCHEMES
+
+
+def shown(uri: str) -> str:
+    """Return a URI as it may be shown: a path for local files; no credentials, no query of remote ones."""
+    if uri.startswith("file:"):
+        return unquote(_file_parts(uri)[1])
+    if not is_remote(uri):
+        return uri[:200]
+    try:
+        parts = urlsplit(uri)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return uri[:200]
+    # Queries carry signatures and tokens of CDNs.
+    return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
+
+
+def host_of(uri: str) -> str:
+    """Return the host in the form in which hosts are compared. Raises NotAllowed where there is none."""
+    try:
+        parts = urlsplit(uri)
+        host, _ = (parts.hostname or "").rstrip(".").lower(), parts.port
+    except ValueError as exc:
+        raise NotAllowed(f"{shown(uri)}: the address cannot be read ({exc}); correct it") from exc
+    if not host:
+        raise NotAllowed(f"{shown(uri)}: the address names no host; correct it")
+    return host
+
+
+class Access:
+    """The allow-list of one fetcher. It grows by what the user names, never by what a playlist says."""
+
+    def __init__(self, limits: FetchLimits, folders: Iterable[Path] = ()) -> None:
+        self._limits = limits
+        self._folders = {Path(os.path.realpath(folder)) for folder in folders}
+        self._files: set[Path] = set()
+        self._named_hosts: set[str] = set()
+
+    def admit_folder(self, folder: Path) -> Scope:
+        """Allow all below a folder that the user named."""
+        self._check_scheme("file", str(folder))
+        real = Path(os.path.realpath(folder))
+        self._folders.add(real)
+        return Scope(folder=real)
+
+    def admit_file(self, path: Path) -> str:
+        """Allow one file that the user named, and return its URI."""
+        self._check_scheme("file", str(path))
+        self._files.add(Path(os.path.realpath(path)))
+        return absolute(path).as_uri()
+
+    def admit_url(self, url: str) -> Scope:
+        """Allow the host of an address that the user named, unless the settings list others."""
+        self._check_scheme(_scheme_of(url), url)
+        host = host_of(url)
+        if self._limits.hosts and not self._listed(host):
+            raise NotAllowed(f"{shown(url)}: host {host} is not in RUNGWATCH_FETCH_HOSTS; add it there to read from it")
+        self._named_hosts.add(host)
+        return Scope(host=host)
+
+    def follow(self, reference: str, base: str, scope: Scope) -> str:
+        """Return the absolute URI of what a playlist at `base` points to. Raises NotAllowed, NotFound."""
+        reference = reference.strip()
+        if not reference or "\0" in reference or len(reference) > LONGEST_URI:
+            raise NotAllowed(f"{shown(base)} points to {reference[:80]!r}, which is no usable address")
+        if is_remote(base):
+            return self._follow_remote(reference, base, scope)
+        match = SCHEME.match(reference)
+        if match and match[1].lower() in REMOTE_SCHEMES:
+            self._check_host(reference, scope)
+            return reference
+        if (match and match[1].lower() != "file") or reference.startswith("//"):
+            raise NotAllowed(
+                f"{shown(base)} points to {reference[:200]}, which is neither a file nor http(s): not read"
+            )
+        return self._follow_local(reference, base, scope)
+
+    def redirect(self, location: str, url: str) -> str:
+        """Return where a redirect leads. Raises NotAllowed where that is another host that is not listed."""
+        try:
+            target = urljoin(url, location)
+        except ValueError as exc:
+            raise NotAllowed(f"{shown(url)}: redirected to an address that cannot be read ({exc})") from exc
+        self._check_host(target, Scope(host=host_of(url)))
+        return target
+
+    def check_remote(self, url: str) -> None:
+        """Raise NotAllowed where nobody allowed this host."""
+        self._check_scheme(_scheme_of(url), url)
+        host = host_of(url)
+        if not self._listed(host) and (self._limits.hosts or host not in self._named_hosts):
+            raise NotAllowed(
+                f"{shown(url)}: host {host} is not allowed; add it to RUNGWATCH_FETCH_HOSTS to read from it"
+            )
+
+    def local_path(self, uri: str) -> Path:
+        """Return the real path of a local file. Raises NotAllowed where it is outside of what was named."""
+        self._check_scheme("file", uri)
+        path = as_path(uri)
+        real = Path(os.path.realpath(path))
+        if real in self._files or any(real.is_relative_to(folder) for folder in self._folders):
+            return real
+        raise NotAllowed(f"{path} lies outside of the folders that were named; name its folder to read it")
+
+    def _follow_remote(self, reference: str, base: str, scope: Scope) -> str:
+        try:
+            target = urljoin(base, reference)
+        except ValueError as exc:
+            raise NotAllowed(f"{shown(base)} points to an address that cannot be read ({exc})") from exc
+        if not is_remote(target):
+            raise NotAllowed(
+                f"{shown(base)} points to {shown(target)}: what comes from the network may only point to http(s)"
+            )
+        self._check_host(target, scope)
+        return target
+
+    def _follow_local(self, reference: str, base: str, scope: Scope) -> str:
+        folder = as_path(base).parent
+        if reference.lower().startswith("file:"):
+            host, reference = _file_parts(reference)
+            if host not in ("", "localhost"):
+                raise NotAllowed(f"{shown(base)} points to a file of another machine ({host}): not read")
+        # As a URI first; a name that was written as it is on disk ("a%20b.ts", "take#2.ts") second.
+        path_only = re.split(r"[?#]", reference, maxsplit=1)[0]
+        choices = [_decoded(path_only), _decoded(reference), reference]
+        if any("\0" in choice for choice in choices):
+            raise NotAllowed(f"{shown(base)} points to {reference[:80]!r}, which is no usable address")
+        paths = [absolute(folder / choice) for choice in dict.fromkeys(choices)]
+        path = next((path for path in paths if _exists(path)), paths[0])
+        if scope.folder is None or not Path(os.path.realpath(path)).is_relative_to(scope.folder):
+            raise NotAllowed(
+                f"{shown(base)} points to {path}, outside of its folder: not read; "
+                "move the files below the playlist's folder, or name a playlist further up"
+            )
+        return path.as_uri()
+
+    def _check_host(self, url: str, scope: Scope) -> None:
+        self._check_scheme(_scheme_of(url), url)
+        host = host_of(url)
+        # An address that the user named is allowed by itself only while the settings list no hosts.
+        if not self._listed(host) and (self._limits.hosts or host != scope.host):
+            raise NotAllowed(
+                f"{shown(url)}: another host than the one that was named; "
+                f"set RUNGWATCH_FETCH_HOSTS='[\"{host}\"]' (with all other hosts needed) to read from it"
+            )
+
+    def _listed(self, host: str) -> bool:
+        return any(entry == "*" or entry.rstrip(".").lower() == host for entry in self._limits.hosts)
+
+    def _check_scheme(self, scheme: str, uri: str) -> None:
+        if scheme not in self._limits.schemes or scheme not in (*REMOTE_SCHEMES, "file"):
+            allowed = ", ".join(self._limits.schemes)
+            raise NotAllowed(
+                f"{shown(uri)}: scheme {scheme or 'none'!r} is not allowed (RUNGWATCH_FETCH_SCHEMES: {allowed})"
+            )
+
+
+def absolute(path: Path) -> Path:
+    """Return the path from the root, with ``..`` taken out by name; links are not followed."""
+    # Not Path.absolute(): it keeps "..".
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def as_path(uri: str) -> Path:
+    """Return the path of a ``file:`` URI, or of a plain path. Raises NotFound where it cannot be one."""
+    path = _decoded(_file_parts(uri)[1]) if uri.startswith("file:") else uri
+    if "\0" in path:
+        raise NotFound(f"{path!r} is not a path")
+    return Path(path)
+
+
+def _scheme_of(uri: str) -> str:
+    match = SCHEME.match(uri)
+    return match[1].lower() if match else ""
+
+
+def _file_parts(uri: str) -> tuple[str, str]:
+    """Return (host, encoded path) of a ``file:`` URI; by hand, because urlsplit raises on some hosts."""
+    rest = uri[len("file:") :]
+    if not rest.startswith("//"):
+        return "", rest
+    host, slash, path = rest[2:].partition("/")
+    return host.lower(), slash + path
+
+
+def _decoded(path: str) -> str:
+    # File names may hold any bytes.
+    return unquote(path, errors="surrogateescape")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

@@ -1,0 +1,330 @@
+"""Reads bytes, local and over http(s), within limits: the only owner of the HTTP client."""
+
+import io
+import os
+import re
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import httpx
+
+from pipeline.errors import EmptyInput, Encrypted, LimitExceeded, NotAllowed, NotFound, Transient
+from pipeline.ingest.access import Access, is_remote, shown
+from pipeline.settings import FetchLimits
+from schemas import ByteRange, Resource, Segment
+
+# One init segment serves a whole rendition; 32 ladders' worth of rungs are kept, and none that is not small.
+INIT_SEGMENTS_KEPT = 256
+LARGEST_INIT_KEPT_BYTES = 256 * 1024
+
+BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 8.0
+
+REDIRECTS = (301, 302, 303, 307, 308)
+MAY_PASS = (408, 425, 429)
+REFUSED = (401, 403, 407, 451)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    data: bytes
+    uri: str
+    """Where it came from in the end, after redirects: relative addresses inside start there."""
+
+
+class Fetcher:
+    """Reads resources and segments; a context manager, which removes its temporary files at the end.
+
+    What may be read is decided by `access`. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        limits: FetchLimits,
+        *,
+        folders: Iterable[Path] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.access = Access(limits, folders)
+        self._limits = limits
+        self._sleep = sleep
+        self._client: httpx.Client | None = None
+        self._temporary: Path | None = None
+        self._downloads: dict[str, tuple[Path, str]] = {}
+        self._init_segments: OrderedDict[Resource, bytes] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+            if self._temporary is not None:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+                self._temporary = None
+            self._downloads.clear()
+
+    def read(self, resource: Resource, *, max_bytes: int) -> bytes:
+        """Return the bytes of a resource. Raises Rejected, or Transient after all attempts."""
+        return self.fetch(resource, max_bytes=max_bytes).data
+
+    def fetch(self, resource: Resource, *, max_bytes: int) -> Fetched:
+        """Return the bytes of a resource and where they came from in the end."""
+        if not is_remote(resource.uri):
+            return Fetched(self._read_local(resource, max_bytes), resource.uri)
+        sink = io.BytesIO()
+        uri = self._get(resource.uri, resource.byte_range, max_bytes, sink)
+        return Fetched(sink.getvalue(), uri)
+
+    def segment_bytes(self, segment: Segment) -> bytes:
+        """Return init segment and media as one piece that can be decoded by itself."""
+        if segment.key is not None:
+            raise Encrypted(
+                f"{shown(segment.media.uri)}: encrypted ({segment.key.method}): not scored; "
+                "score the clear output of the encoder, before it is encrypted"
+            )
+        init = self._init_segment(segment.init) if segment.init else b""
+        media = self.read(segment.media, max_bytes=max(1, self._limits.max_segment_bytes - len(init)))
+        if not media:
+            raise EmptyInput(f"{shown(segment.media.uri)}: zero bytes; produce the segment anew")
+        return init + media
+
+    def local_path(self, resource: Resource) -> Path | None:
+        """Return the file that holds exactly this resource, None where it is a range or was not downloaded."""
+        if resource.byte_range is not None:
+            return None
+        if is_remote(resource.uri):
+            with self._lock:
+                path, _ = self._downloads.get(resource.uri, (None, ""))
+            return path
+        path = self.access.local_path(resource.uri)
+        with _open_regular(path):
+            return path
+
+    def download(self, uri: str) -> tuple[Path, str]:
+        """Store a remote resource as a file until `close`; return it, and where it came from in the end."""
+        with self._lock:
+            if uri in self._downloads:
+                return self._downloads[uri]
+            if self._temporary is None:
+                self._temporary = Path(tempfile.mkdtemp(prefix="rungwatch-"))
+            folder = self._temporary
+        handle, name = tempfile.mkstemp(dir=folder)
+        path = Path(name)
+        try:
+            with os.fdopen(handle, "w+b") as sink:
+                found = self._get(uri, None, self._limits.max_segment_bytes, sink)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        with self._lock:
+            self._downloads[uri] = (path, found)
+        return path, found
+
+    def _init_segment(self, resource: Resource) -> bytes:
+        with self._lock:
+            if resource in self._init_segments:
+                self._init_segments.move_to_end(resource)
+                return self._init_segments[resource]
+        data = self.read(resource, max_bytes=self._limits.max_segment_bytes)
+        if len(data) <= LARGEST_INIT_KEPT_BYTES:
+            with self._lock:
+                self._init_segments[resource] = data
+                while len(self._init_segments) > INIT_SEGMENTS_KEPT:
+                    self._init_segments.popitem(last=False)
+        return data
+
+    def _read_local(self, resource: Resource, max_bytes: int) -> bytes:
+        path = self.access.local_path(resource.uri)
+        byte_range = resource.byte_range
+        if byte_range is not None:
+            _check_length(byte_range, max_bytes, resource.uri)
+        with _open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                if byte_range is None:
+                    # One byte more than allowed: a file that grows meanwhile is found too big as well.
+                    data = file.read(min(size, max_bytes) + 1)
+                else:
+                    offset = min(byte_range.offset, size)
+                    file.seek(offset)
+                    data = file.read(min(byte_range.length, size - offset))
+                    _check_not_empty(data, byte_range, resource.uri)
+            except OSError as exc:
+                raise Transient(f"{path}: cannot be read ({exc.strerror}); check the disk") from exc
+        if len(data) > max_bytes:
+            raise _too_big(resource.uri, max_bytes)
+        return data
+
+    def _get(self, url: str, byte_range: ByteRange | None, max_bytes: int, sink: BinaryIO) -> str:
+        """Write the body to `sink` and return the final address; what may pass is tried again."""
+        self.access.check_remote(url)
+        if byte_range is not None:
+            _check_length(byte_range, max_bytes, url)
+        deadline = time.monotonic() + self._limits.total_seconds
+        for attempt in range(1, self._limits.attempts + 1):
+            sink.seek(0)
+            sink.truncate()
+            try:
+                return self._get_once(url, byte_range, max_bytes, sink, deadline)
+            except Transient as exc:
+                pause = min(BACKOFF_SECONDS * 2 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+                if attempt == self._limits.attempts or time.monotonic() + pause >= deadline:
+                    raise Transient(f"{exc} (attempts: {attempt}); try again later") from exc
+                self._sleep(pause)
+        raise AssertionError("attempts is at least 1")
+
+    def _get_once(self, url: str, byte_range: ByteRange | None, max_bytes: int, sink: BinaryIO, deadline: float) -> str:
+        named = url
+        # Bytes as they are: a compressed body could grow a thousandfold, and ranges count stored bytes.
+        headers = {"Accept-Encoding": "identity", "User-Agent": "rungwatch"}
+        if byte_range is not None:
+            headers["Range"] = f"bytes={byte_range.offset}-{byte_range.offset + byte_range.length - 1}"
+        try:
+            for _ in range(self._limits.max_redirects + 1):
+                seconds = max(0.001, min(self._limits.timeout_seconds, deadline - time.monotonic()))
+                with self._http().stream("GET", url, headers=headers, timeout=seconds) as response:
+                    location = response.headers.get("location")
+                    if response.status_code in REDIRECTS and location:
+                        url = self.access.redirect(location, url)
+                        continue
+                    _check_status(response, url)
+                    # As it comes: asking for chunks of a size would wait for them beyond the deadline.
+                    body = _until(deadline, response.iter_bytes(), url, self._limits.total_seconds)
+                    _store(response, body, byte_range, max_bytes, sink, url)
+                    return url
+        except (httpx.InvalidURL, UnicodeError) as exc:
+            raise NotAllowed(f"{shown(url)}: the address cannot be used ({exc}); correct it") from exc
+        except httpx.TimeoutException as exc:
+            if time.monotonic() >= deadline:
+                raise _too_slow(url, self._limits.total_seconds) from exc
+            raise Transient(
+                f"{shown(url)}: no answer within {self._limits.timeout_seconds:g} s (RUNGWATCH_FETCH_TIMEOUT_SECONDS)"
+            ) from exc
+        except httpx.RequestError as exc:
+            raise Transient(f"{shown(url)}: {str(exc) or type(exc).__name__}") from exc
+        raise LimitExceeded(
+            f"{shown(named)}: more than {self._limits.max_redirects} redirects (RUNGWATCH_FETCH_MAX_REDIRECTS); "
+            "name the address that they lead to"
+        )
+
+    def _http(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                # Redirects are followed here, one by one, because each must be allowed first.
+                self._client = httpx.Client(follow_redirects=False)
+            return self._client
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a regular file. Raises NotFound, NotAllowed, Transient; never waits on a pipe or a device."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise NotFound(f"{path}: not there; check the path") from exc
+    except PermissionError as exc:
+        raise NotAllowed(f"{path}: no permission to read it; change its mode or owner") from exc
+    except OSError as exc:
+        raise NotFound(f"{path}: cannot be opened ({exc.strerror}); check the path") from exc
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise NotAllowed(f"{path}: not a regular file; name a file")
+    return os.fdopen(handle, "rb")
+
+
+def _check_status(response: httpx.Response, url: str) -> None:
+    status = response.status_code
+    if status in (200, 203, 206):
+        return
+    answer = f"{shown(url)}: the server answered {status} {response.reason_phrase}".rstrip()
+    if status >= 500 or status in MAY_PASS:
+        raise Transient(answer)
+    if status in REFUSED:
+        raise NotAllowed(f"{answer}; check the credentials or the token in the address")
+    raise NotFound(f"{answer}; check the address")
+
+
+def _until(deadline: float, chunks: Iterator[bytes], url: str, total_seconds: float) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        if time.monotonic() >= deadline:
+            raise _too_slow(url, total_seconds)
+
+
+def _store(
+    response: httpx.Response,
+    body: Iterator[bytes],
+    byte_range: ByteRange | None,
+    max_bytes: int,
+    sink: BinaryIO,
+    url: str,
+) -> None:
+    """Write what was asked for, and no more; what the server states of its size is not trusted."""
+    if byte_range is None:
+        stored = 0
+        for chunk in body:
+            stored += len(chunk)
+            if stored > max_bytes:
+                raise _too_big(url, max_bytes)
+            sink.write(chunk)
+        return
+    # 200: the server knows no ranges and sends all from the start.
+    ahead = byte_range.offset if response.status_code != 206 else 0
+    if response.status_code == 206:
+        stated = re.match(r"\s*bytes\s+(\d+)-", response.headers.get("content-range", ""))
+        if stated is None or int(stated[1]) != byte_range.offset:
+            raise NotFound(
+                f"{shown(url)}: the server answered with other bytes than those asked for; check its range support"
+            )
+    wanted = byte_range.length
+    for chunk in body:
+        part = chunk[ahead : ahead + wanted]
+        ahead = max(0, ahead - len(chunk))
+        wanted -= len(part)
+        sink.write(part)
+        if not wanted:
+            return
+    if wanted == byte_range.length:
+        _check_not_empty(b"", byte_range, url)
+
+
+def _check_length(byte_range: ByteRange, max_bytes: int, uri: str) -> None:
+    if byte_range.length > max_bytes:
+        raise _too_big(uri, max_bytes)
+
+
+def _check_not_empty(data: bytes, byte_range: ByteRange, uri: str) -> None:
+    if not data:
+        raise NotFound(
+            f"{shown(uri)}: no bytes from {byte_range.offset} on; the playlist does not fit the file, produce both anew"
+        )
+
+
+def _too_big(uri: str, max_bytes: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"{shown(uri)}: more than {max_bytes} bytes; raise RUNGWATCH_FETCH_MAX_SEGMENT_BYTES "
+        "(or RUNGWATCH_FETCH_MAX_PLAYLIST_BYTES for a playlist) if it is meant to be so big"
+    )
+
+
+def _too_slow(url: str, total_seconds: float) -> LimitExceeded:
+    return LimitExceeded(
+        f"{shown(url)}: not read within {total_seconds:g} s; raise RUNGWATCH_FETCH_TOTAL_SECONDS for a slow server"
+    )

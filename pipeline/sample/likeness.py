@@ -1,0 +1,114 @@
+"""How alike two small pictures are: for finding the offset, and for telling whether they show the same."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.sample.faults import FLAT_BELOW
+
+Floats = NDArray[np.float64]
+
+RESIDUAL_FLOOR = 0.2
+"""Variance that rounding both small pictures to whole levels leaves; keeps the logarithm finite."""
+
+DETAIL_REACH = 4
+"""Cells to either side of the local mean that is taken off: 9 x 9 of 64 x 36."""
+
+BAR_BELOW = 2.0
+"""Standard deviation along a row or column of cells under which it is a black bar, not picture."""
+
+
+class Small:
+    """A small picture [h, w], prepared for many comparisons."""
+
+    def __init__(self, picture: NDArray[np.uint8]) -> None:
+        self.picture = picture
+        values = picture.astype(np.float64).ravel()
+        values -= values.mean()
+        self.variance = float(values @ values) / values.size
+        self.unit = values / max(1e-9, float(np.linalg.norm(values)))  # [h * w], length 1 (0 where flat)
+
+    @property
+    def flat(self) -> bool:
+        return self.variance < FLAT_BELOW**2
+
+
+def correlation(a: Small, b: Small) -> float:
+    """Return the normalised cross-correlation, -1..1; 0 where one of them is flat."""
+    return float(a.unit @ b.unit)
+
+
+def log_residual(reference: Small, other: Small) -> float:
+    """Return the logarithm of the variance that is left of `reference` after the best gain and offset on `other`.
+
+    Differences between candidates are log-likelihood ratios, so instants of unlike contrast can be summed.
+    """
+    alike = max(0.0, correlation(reference, other))
+    return float(np.log(reference.variance * (1 - alike * alike) + RESIDUAL_FLOOR))
+
+
+def picture_box(pictures: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the rows and columns of [T, h, w] pictures without the bars around them.
+
+    Bars are the same on any two contents, and their edges would make them look alike.
+    """
+    rows = pictures.std(axis=2).max(axis=0) >= BAR_BELOW  # [h]
+    columns = pictures.std(axis=1).max(axis=0) >= BAR_BELOW  # [w]
+    return _span(rows), _span(columns)
+
+
+def detail_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Correlation of what is left of two pictures [h, w] without their local means.
+
+    On 110 pairs of real contents other content stays under 0.2, and the same content over 0.45 down to crf 51;
+    without taking the means off, two bright skies over dark ground reach 0.6.
+    """
+    return _cosine(_detail(a), _detail(b))
+
+
+def change_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Correlation of what changes over time in [T, h, w] pictures: static logos, bars and sets drop out."""
+    return _cosine(_changes(a), _changes(b))
+
+
+def change_level(pictures: NDArray[np.uint8]) -> float:
+    """Return the root mean square, in 8-bit steps, of what changes over time in [T, h, w] pictures."""
+    return float(np.sqrt(np.mean(_changes(pictures) ** 2)))
+
+
+def rms_between(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(np.sqrt(np.mean((a.astype(np.float64) - b) ** 2)))
+
+
+def _changes(pictures: NDArray[np.uint8]) -> Floats:
+    values = pictures.astype(np.float64)
+    return np.subtract(values, values.mean(axis=0))
+
+
+def _detail(picture: NDArray[np.uint8]) -> Floats:
+    values: Floats = picture.astype(np.float64)
+    local = _box_mean(_box_mean(values).T).T
+    detail: Floats = values - local
+    return detail
+
+
+def _box_mean(values: Floats) -> Floats:
+    """Mean over 9 neighbouring rows; edges are repeated."""
+    height = values.shape[0]
+    sums: Floats = np.pad(values, ((DETAIL_REACH + 1, DETAIL_REACH), (0, 0)), mode="edge").cumsum(axis=0)
+    size = 2 * DETAIL_REACH + 1
+    means: Floats = (sums[size : size + height] - sums[:height]) / size
+    return means
+
+
+def _cosine(a: Floats, b: Floats) -> float:
+    a, b = a.ravel() - a.mean(), b.ravel() - b.mean()
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale > 1e-9 else 0.0
+
+
+def _span(keep: NDArray[np.bool_]) -> slice:
+    found = np.flatnonzero(keep)
+    # Less than a third left is no letterbox but a picture that is nearly flat: look at all of it.
+    if found.size == 0 or (found[-1] + 1 - found[0]) * 3 < keep.size:
+        return slice(0, keep.size)
+    return slice(int(found[0]), int(found[-1]) + 1)

@@ -1,0 +1,250 @@
+"""Makes small real media with a known answer: real encoders, a deterministic moving picture, and damage on purpose."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its configuration on stderr otherwise
+
+SIZE = (160, 96)
+KEY_HEX = "00112233445566778899aabbccddeeff"
+
+PQ, HLG, BT709 = 16, 18, 1
+"""AVColorTransferCharacteristic."""
+
+
+@cache
+def _texture() -> NDArray[np.uint8]:
+    """[1200, 2100] smooth shapes with fine detail, 16..235; a camera pans over it."""
+    random = np.random.default_rng(7)
+    height, width = 1200, 2100
+    coarse = np.kron(random.integers(30, 200, (height // 60, width // 60)), np.ones((60, 60)))
+    fine = np.kron(random.integers(-24, 25, (height // 3, width // 3)), np.ones((3, 3)))
+    return np.clip(coarse + fine, 16, 235).astype(np.uint8)
+
+
+def pan(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Return the luma [H, W] of picture `index`: the camera moves 3 pixels right and 2 down a picture."""
+    top, left = 2 * index % 100, 3 * index % 160
+    return _texture()[top : top + height, left : left + width]
+
+
+def still(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    return pan(0, width, height)
+
+
+def woven(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Return two fields of two instants in one picture, as an interlaced camera gives them (top field first)."""
+    picture = pan(2 * index, width, height).copy()
+    picture[1::2] = pan(2 * index + 1, width, height)[1::2]
+    return picture
+
+
+def frame_of(luma: NDArray[np.uint8], pixel_format: str = "yuv420p") -> av.VideoFrame:
+    """Return a libav frame with this luma, grey chroma; 8 bits are shifted up in deeper formats; packed ones are converted."""
+    height, width = luma.shape
+    frame = av.VideoFrame(width, height, pixel_format)
+    if (frame.format.is_rgb or not frame.format.is_planar) and not pixel_format.startswith("gray"):
+        return frame_of(luma, "yuv444p").reformat(format=pixel_format)
+    bits = frame.format.components[0].bits
+    kind: Any = np.uint8 if bits == 8 else np.uint16
+    for number, plane in enumerate(frame.planes):
+        raw: Any = plane
+        rows = np.frombuffer(raw, kind).reshape(plane.height, -1)
+        rows[:] = 1 << (bits - 1)
+        if number == 0:
+            rows[:, :width] = luma.astype(kind) << (bits - 8)
+    return frame
+
+
+def write_video(
+    target: Path | io.BytesIO,
+    codec: str = "libx264",
+    *,
+    frames: int = 30,
+    size: tuple[int, int] = SIZE,
+    fps: Fraction = Fraction(30),
+    pixel_format: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
+    pattern: Any = pan,
+    container_format: str | None = None,
+    container_options: Mapping[str, str] | None = None,
+    transfer: int | None = None,
+    full_range: bool = False,
+    sample_aspect: Fraction | None = None,
+    rotation_degrees: int | None = None,
+    hflip: bool = False,
+    pts: Sequence[int] | None = None,
+    time_base: Fraction | None = None,
+    interlaced: bool = False,
+    audio: bool = False,
+) -> Path:
+    """Encode `frames` pictures of `pattern` and mux them. `pts`: one per picture, in `time_base` (default 1/fps).
+
+    Returns the path (the current folder for a buffer).
+    """
+    where: Any = str(target) if isinstance(target, Path) else target
+    with av.open(where, "w", format=container_format, options=dict(container_options or {})) as container:
+        stream: Any = container.add_stream(codec, rate=fps)  # type: ignore[call-overload]
+        stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        stream.options = _defaults(codec) | dict(options or {})
+        encoder = stream.codec_context
+        encoder.thread_count = 1
+        if time_base is not None:
+            encoder.time_base = time_base
+        if transfer is not None:
+            encoder.color_trc = transfer
+        if full_range:
+            encoder.color_range = 2
+        if sample_aspect is not None:
+            encoder.sample_aspect_ratio = sample_aspect
+        if rotation_degrees is not None or hflip:
+            stream.set_display_rotation(rotation_degrees or 0, hflip=hflip)
+        if interlaced:
+            encoder.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
+        sound = _Sound(container) if audio else None
+        for index in range(frames):
+            frame = frame_of(pattern(index, *size), pixel_format)
+            if transfer is not None:
+                frame.color_trc = transfer
+            if full_range:
+                frame.color_range = 2
+            frame.pts = pts[index] if pts is not None else index
+            frame.time_base = time_base or 1 / fps
+            container.mux(stream.encode(frame))
+            if sound is not None:
+                sound.fill(float((index + 1) / fps))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            sound.finish()
+    return target if isinstance(target, Path) else Path()
+
+
+def _defaults(codec: str) -> dict[str, str]:
+    return {
+        "libx264": {"preset": "veryfast", "g": "15", "bf": "3", "b-pyramid": "normal", "x264-params": "log-level=none"},
+        "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=15:bframes=3:pools=none"},
+        "libsvtav1": {"preset": "12", "svtav1-params": "keyint=15:lp=1"},
+        "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "g": "15", "lag-in-frames": "8", "auto-alt-ref": "1"},
+        "mpeg2video": {"g": "15", "bf": "2", "b": "2000000"},
+    }.get(codec, {})
+
+
+class _Sound:
+    """A quiet stereo track beside the pictures."""
+
+    def __init__(self, container: Any, codec: str = "aac") -> None:
+        self._container = container
+        self._stream = container.add_stream(codec, rate=48_000)
+        self._stream.layout = "stereo"
+        self._samples = 0
+
+    def fill(self, until_seconds: float) -> None:
+        while self._samples < until_seconds * 48_000:
+            frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+            for plane in frame.planes:
+                plane.update(np.zeros(1024, np.float32).tobytes())
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, self._samples, Fraction(1, 48_000)
+            self._container.mux(self._stream.encode(frame))
+            self._samples += 1024
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+
+
+def write_audio(path: Path, seconds: float = 0.5, cover: bool = False) -> Path:
+    """Write audio only; `cover`: with cover art, which is a video stream to libav."""
+    with av.open(str(path), "w") as container:
+        art: Any = None
+        if cover:
+            art = container.add_stream("mjpeg")
+            art.width, art.height, art.pix_fmt = 32, 32, "yuvj420p"
+            art.disposition = av.stream.Disposition.attached_pic
+        sound = _Sound(container, "libmp3lame" if path.suffix == ".mp3" else "aac")
+        if art is not None:
+            frame = frame_of(pan(0, 32, 32), "yuvj420p")
+            frame.pts = 0
+            container.mux(art.encode(frame))
+            container.mux(art.encode(None))
+        sound.fill(seconds)
+        sound.finish()
+    return path
+
+
+def write_subtitles(path: Path) -> Path:
+    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nA line of dialogue.\n", encoding="utf-8")
+    return path
+
+
+def write_still(path: Path, size: tuple[int, int] = SIZE, pixel_format: str = "rgb24", codec: str = "png") -> Path:
+    """Write one picture as an image file (PNG, or by `codec`)."""
+    encoder: Any = av.CodecContext.create(codec, "w")
+    encoder.width, encoder.height, encoder.pix_fmt = *size, pixel_format
+    encoder.time_base = Fraction(1, 25)
+    frame = frame_of(pan(0, *size), pixel_format)
+    frame.pts, frame.time_base = 0, Fraction(1, 25)
+    path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    return path
+
+
+def fragments(**video: Any) -> tuple[bytes, list[bytes]]:
+    """Return (init segment, media segments) of fragmented MP4; one segment for each key picture."""
+    buffer = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof+skip_trailer"}
+    options |= video.pop("container_options", {})
+    write_video(buffer, container_format="mp4", container_options=options, **video)
+    init, segments = b"", []
+    for kind, box in top_level_boxes(buffer.getvalue()):
+        if kind == b"moof":
+            segments.append(b"")
+        if segments:
+            segments[-1] += box
+        else:
+            init += box
+    return init, segments
+
+
+def top_level_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = 0
+    while position < len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        yield data[position + 4 : position + 8], data[position : position + length]
+        position += length
+
+
+def encrypted_fragments(**video: Any) -> tuple[bytes, list[bytes]]:
+    """Return common-encryption fMP4 (cenc), made by libav's own muxer."""
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": KEY_HEX, "encryption_kid": KEY_HEX}
+    return fragments(container_options=key, **video)
+
+
+def cut(path: Path, share: float, target: Path) -> Path:
+    """Write the first `share` of a file."""
+    data = path.read_bytes()
+    target.write_bytes(data[: int(len(data) * share)])
+    return target
+
+
+def flip_bytes(data: bytes, start: int, end: int, count: int, seed: int = 1) -> bytes:
+    """Return `data` with `count` bytes in [start, end) inverted."""
+    damaged = bytearray(data)
+    for position in np.random.default_rng(seed).integers(start, min(end, len(data)), count):
+        damaged[position] ^= 0xFF
+    return bytes(damaged)
+
+
+def scramble(transport_stream: bytes) -> bytes:
+    """Return a transport stream whose media packets say that they are scrambled."""
+    data = bytearray(transport_stream)
+    for start in range(0, len(data) - 187, 188):
+        if ((data[start + 1] & 0x1F) << 8 | data[start + 2]) >= 0x20:
+            data[start + 3] |= 0x80
+    return bytes(data)

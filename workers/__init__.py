@@ -1,0 +1,1 @@
+"""Where the model is: scoring, the models, training and evaluation, and the command line that wires all."""

@@ -1,0 +1,207 @@
+"""The default model: boosted trees on measured features, and the network that corrects them from the pixels.
+
+Both look at the same clip. The trees are strong where little data was seen; the network sees what they cannot
+measure. Trees and network are one checkpoint, one identity and one score.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.cells import CellGrid
+from schemas import ModelIdentity
+from workers.models.checkpoint import Checkpoint
+from workers.models.facts import FACTS, STREAM
+from workers.models.measure import (
+    AGAINST,
+    FIRST,
+    FRAME,
+    SUMMARY,
+    SUMMARY_AGAINST,
+    Measured,
+    summary,
+    summary_against,
+)
+from workers.models.network import Batch, LadderNetwork, NetworkConfig
+from workers.models.protocol import Prediction
+from workers.models.trees import Trees
+
+GUESS = ("alone", "alone_pixels", "ladder", "ladder_pixels", "best")
+"""What the trees say: with and without the facts of the stream, alone and against the reference; and of the reference."""
+CLIP = (*FIRST, *FACTS)
+_STREAM_ALONE = [SUMMARY.index(name) for name in STREAM]
+_STREAM_LADDER = [
+    index
+    for index, name in enumerate(SUMMARY_AGAINST)
+    if name in STREAM or name.removeprefix("best_") in STREAM
+]
+_MAX_BATCH = 8  # a larger batch was slower on the CPU; on a GPU the worker batches across segments
+
+
+def network_config(**sizes: Any) -> NetworkConfig:
+    """Return the sizes of a network that fits what is measured here."""
+    return NetworkConfig(
+        frame_columns=len(FRAME),
+        clip_columns=len(CLIP),
+        against_columns=len(AGAINST),
+        best_columns=len(SUMMARY),
+        guess_columns=len(GUESS),
+        **sizes,
+    )
+
+
+ARCHITECTURES: dict[str, NetworkConfig] = {
+    "nano": network_config(embed=32, depths=(1, 1, 2, 1), heads=(1, 2, 4, 8)),
+    "small": network_config(embed=48, depths=(2, 2, 6, 2), heads=(2, 4, 8, 16), width=192),
+    "tiny": network_config(embed=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), width=256),
+}
+"""Sizes that can be trained; which of them carry trained weights stands in `workers.models.WEIGHTS`."""
+
+
+def tree_row(measured: Measured, *, hide_stream: bool) -> NDArray[np.float32]:
+    """Return the row [len(SUMMARY)] of the trees that score alone."""
+    row = summary(measured)
+    if hide_stream:
+        row[_STREAM_ALONE] = np.nan
+    return row
+
+
+def ladder_tree_row(measured: Measured, best_guess: float, *, hide_stream: bool) -> NDArray[np.float32]:
+    """Return the row [len(SUMMARY_AGAINST) + 1] of the trees that score against the reference.
+
+    `best_guess` is what the other trees say of the reference, seen with as many facts.
+    """
+    row = np.append(summary_against(measured), np.float32(best_guess))
+    if hide_stream:
+        row[_STREAM_LADDER] = np.nan
+    return row
+
+
+class Guesser:
+    """The two forests; returns what `GUESS` names, in 0..100, NaN where there is no reference."""
+
+    def __init__(self, alone: Trees, ladder: Trees) -> None:
+        self.alone, self.ladder = alone, ladder
+
+    def guess(self, measured: Measured) -> NDArray[np.float32]:
+        """Return [len(GUESS)] for one clip."""
+        seen = [self.of_alone(measured, hide_stream=hide) for hide in (False, True)]
+        if measured.best is None:
+            return np.array([*seen, np.nan, np.nan, np.nan], np.float32)
+        best = [self.of_alone(measured.best, hide_stream=hide) for hide in (False, True)]
+        rows = [ladder_tree_row(measured, best[hide], hide_stream=bool(hide)) for hide in (0, 1)]
+        return np.array([*seen, *self.ladder.predict(np.stack(rows)), best[0]], np.float32)
+
+    def of_alone(self, measured: Measured, *, hide_stream: bool) -> float:
+        return float(self.alone.predict(tree_row(measured, hide_stream=hide_stream)[None])[0])
+
+
+def start_of(guess: NDArray[np.float32]) -> float:
+    """Return the guess (0..100) from which the network moves: against the ladder where there is one."""
+    return float(guess[2] if not np.isnan(guess[2]) else guess[0])
+
+
+class Scaler:
+    """Mean and deviation of every column, learned in training; unknown values become zero and raise their flag."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = {key: tensor.float() for key, tensor in tensors.items()}
+
+    def __call__(self, name: str, values: NDArray[np.float32]) -> Tensor:
+        raw = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+        unknown = raw.isnan()
+        scaled = (raw - self.tensors[f"{name}_mean"]) / self.tensors[f"{name}_deviation"]
+        scaled = torch.where(unknown, 0.0, scaled).clamp(-6, 6)
+        return torch.cat([scaled, unknown.float()], dim=-1)
+
+
+def collate(clips: Sequence[Measured], guesses: Sequence[NDArray[np.float32]], scaler: Scaler) -> Batch:
+    """Return clips of up to T frames as one batch, the shorter ones padded."""
+    frames = max(len(clip.times) for clip in clips)
+
+    def padded(rows: Tensor) -> Tensor:
+        return torch.nn.functional.pad(rows, (0, 0) * (rows.ndim - 1) + (0, frames - rows.shape[0]))
+
+    nothing = np.full((1, len(AGAINST)), np.nan, np.float32)
+    no_best = np.full(len(SUMMARY), np.nan, np.float32)
+    return Batch(
+        cells=torch.stack([padded(torch.from_numpy(clip.cells)) for clip in clips]),
+        present=torch.stack([torch.arange(frames) < len(clip.times) for clip in clips]),
+        times=torch.stack([padded(torch.from_numpy(clip.times)) for clip in clips]),
+        frame=torch.stack([padded(scaler("frame", clip.frame)) for clip in clips]),
+        clip=torch.stack([scaler("clip", np.concatenate([clip.first, clip.facts])) for clip in clips]),
+        against=torch.stack(
+            [
+                padded(scaler("against", clip.against if clip.against is not None else nothing))
+                for clip in clips
+            ]
+        ),
+        best=torch.stack([scaler("best", summary(clip.best) if clip.best else no_best) for clip in clips]),
+        guess=torch.stack([scaler("guess", guess) for guess in guesses]),
+        has_best=torch.tensor([clip.best is not None for clip in clips]),
+    )
+
+
+class LadderModel:
+    """A checkpoint on a device, ready to score."""
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "cpu") -> None:
+        self.identity = ModelIdentity(
+            name=checkpoint.name,
+            weights_hash=checkpoint.weights_hash or "untrained",
+            accuracy=checkpoint.accuracy,
+        )
+        config = NetworkConfig.from_dict(checkpoint.config["network"])
+        self.grid = CellGrid(config.grid, config.grid, config.cell_px)
+        self._device = torch.device(device)
+        self._network = LadderNetwork(config)
+        self._network.load_state_dict(
+            {key: t.float() for key, t in checkpoint.part("network").items()}, strict=True
+        )
+        self._network.eval().to(self._device)
+        # Swin in bf16 (AMX and tensor cores), the rest in fp32: the score moves by less than 0.1 point.
+        self._network.spatial.swin.to(torch.bfloat16)
+        self._guesser = Guesser(*(_trees(checkpoint, part) for part in ("alone", "ladder")))
+        self._scaler = Scaler(checkpoint.part("scale"))
+        self._reach = {basis: float(checkpoint.calibration["reach"][basis]) for basis in ("alone", "ladder")}
+
+    @torch.inference_mode()
+    def predict(self, clips: Sequence[Measured]) -> list[Prediction]:
+        """See `Model.predict`."""
+        predictions: list[Prediction] = []
+        for start in range(0, len(clips), _MAX_BATCH):
+            predictions += self._predict(clips[start : start + _MAX_BATCH])
+        return predictions
+
+    def _predict(self, clips: Sequence[Measured]) -> list[Prediction]:
+        guesses = [self._guesser.guess(clip) for clip in clips]
+        batch = _to(collate(clips, guesses, self._scaler), self._device)
+        starts = torch.tensor([start_of(guess) / 100 for guess in guesses], device=self._device)
+        output = self._network(batch, starts)
+        scores, spreads = output.score.cpu().numpy() * 100, output.spread.cpu().numpy() * 100
+        frames = output.frames.cpu().numpy() * 100
+        predictions = []
+        for index, clip in enumerate(clips):
+            reach = self._reach["alone" if clip.best is None else "ladder"] * float(spreads[index])
+            score = float(np.clip(scores[index], 0, 100))
+            predictions.append(
+                Prediction(
+                    score=score,
+                    low=float(np.clip(scores[index] - reach, 0, score)),
+                    high=float(np.clip(scores[index] + reach, score, 100)),
+                    frames=np.clip(frames[index, : len(clip.times)].astype(np.float64), 0, 100),
+                )
+            )
+        return predictions
+
+
+def _trees(checkpoint: Checkpoint, part: str) -> Trees:
+    return Trees.from_arrays({key: tensor.numpy() for key, tensor in checkpoint.part(part).items()})
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    return Batch(**{name: getattr(batch, name).to(device) for name in Batch.__slots__})

@@ -1,0 +1,36 @@
+"""The seam of the models: measured clips go in, predictions come out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.cells import CellGrid
+from schemas import ModelIdentity
+from workers.models.measure import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    score: float
+    """0-100 on the scale of VMAF v0.6.1."""
+    low: float
+    """Lower end of the 90 % interval."""
+    high: float
+    frames: NDArray[np.float64]  # [T] scores of the sampled frames
+
+
+class Model(Protocol):
+    """One set of weights on one device."""
+
+    @property
+    def identity(self) -> ModelIdentity: ...
+
+    @property
+    def grid(self) -> CellGrid:
+        """How clips for this model are cut."""
+
+    def predict(self, clips: Sequence[Measured]) -> list[Prediction]:
+        """Score clips, each independent of the others: alone where `best` is None, else against the ladder."""

@@ -1,0 +1,401 @@
+"""One run over files and playlists, embedded: decodes, scores and hands on results in a fixed order.
+
+Of each stream the best rung comes first; its sheets are kept for the others. Segments are decoded ahead in parallel,
+but scored and reported in order, so that two runs give the same lines.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pipeline.cells import CellGrid
+from pipeline.clip import Clip
+from pipeline.clips import ClipJob, Gap, Probe, ProbeJob, SamplerChoice
+from pipeline.decode import MediaSource
+from pipeline.decode.isolate import IsolatedPool
+from pipeline.errors import DecoderFailed, Rejected, Transient, Truncated
+from pipeline.ingest import Fetcher, Stream, overlapping
+from pipeline.ladder import reference_order
+from pipeline.settings import DecodeLimits
+from schemas import Finding, FindingKind, Rendition, Segment
+from workers.models.measure import Measured
+from workers.scoring import Scored, Scorer, Work
+from workers.sheets import Sheet, SheetStore, join
+
+_AHEAD = 2  # clips a decoder may be ahead of the scorer
+_LOST_IN_A_ROW = 3  # decoders lost on segments of one file before the rest of it is given up
+_MOST_INSTANTS = 16
+_LONE_TOGETHER = 64
+_FROZEN_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What decides the scores of a run, beside the model."""
+
+    sampler: SamplerChoice = SamplerChoice()
+    grid: CellGrid = CellGrid()
+    segment_seconds: float = 6.0
+    display_height_px: int | None = None
+    against_ladder: bool = True
+    """False: every rung is scored alone (`--basis alone`)."""
+    decoders: int = 0
+    """0: one a usable core, at most 8."""
+
+    @property
+    def processes(self) -> int:
+        return self.decoders or min(8, len(os.sched_getaffinity(0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something that could not be scored, with its reason."""
+
+    origin: str
+    error: Rejected | Transient
+    stream_id: str | None = None
+    rendition_id: str | None = None
+    segment_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a run is: one segment more of a rendition is done."""
+
+    stream_id: str
+    rendition_id: str
+    done: int
+    total: int | None
+
+
+Pool = IsolatedPool[ClipJob | ProbeJob, Clip | Gap | Probe]
+Result = Scored | Failed
+Report = Callable[[Step], None]
+
+
+class Runner:
+    """Owns the order of work of a run."""
+
+    def __init__(
+        self, scorer: Scorer, pool: Pool, fetcher: Fetcher, limits: DecodeLimits, options: Options
+    ) -> None:
+        self._scorer, self._pool, self._fetcher = scorer, pool, fetcher
+        self._limits, self._options = limits, options
+
+    def score(self, streams: Iterable[Stream], report: Report) -> Iterator[Result]:
+        """Yield a score or a failure for every segment, stream by stream, of each the best rung first."""
+        lone: list[Stream] = []  # single files: decoded side by side
+        for stream in streams:
+            if stream.plain_files and len(stream.ladder.renditions) == 1:
+                lone.append(stream)
+                if len(lone) < _LONE_TOGETHER:
+                    continue
+            yield from self._files(lone, report)
+            if lone and stream is lone[-1]:
+                lone = []
+                continue
+            lone = []
+            yield from self._ladder(stream, report)
+        yield from self._files(lone, report)
+
+    def _files(self, streams: Sequence[Stream], report: Report) -> Iterator[Result]:
+        pieces: list[_Piece] = []
+        for stream in streams:
+            yield from _problems(stream)
+            pieces += self._pieces(stream, stream.ladder.renditions[0], None, None)
+        yield from self._scored(pieces, None, report)
+
+    def _ladder(self, stream: Stream, report: Report) -> Iterator[Result]:
+        yield from _problems(stream)
+        if stream.plain_files:
+            stream = self._probed(stream)
+        order = reference_order(stream.ladder)
+        compares = self._options.against_ladder and len(order) > 1 and stream.aligned_by is not None
+        with SheetStore() as sheets:
+            display: _Display | None = None
+            for place, rendition in enumerate(order):
+                is_best = compares and not sheets.numbers() and place + 1 < len(order)
+                lesser = order[place + 1] if is_best else None
+                pieces = list(self._pieces(stream, rendition, sheets if compares and not is_best else None, display))
+                keeper = _Keeper(self, stream, lesser, sheets) if lesser else None
+                for result in self._scored(pieces, keeper, report):
+                    if isinstance(result, Scored) and display is None:
+                        display = _Display(result.clip.display_width_px, result.clip.display_height_px)
+                    yield result
+
+    def _scored(self, pieces: Sequence["_Piece"], keeper: "_Keeper | None", report: Report) -> Iterator[Result]:
+        done: dict[str, int] = {}
+        for piece, number, found in _in_order(self._pool, pieces, self._options.processes):
+            stream_id, rendition_id = piece.stream.ladder.stream_id, piece.rendition.rendition_id
+            result: Result
+            if isinstance(found, Clip):
+                result = self._scorer.score(_work(piece, number, found), found)
+            else:
+                result = Failed(piece.origin, found, stream_id, rendition_id, number)
+            yield keeper.keep(number, result) if keeper else result
+            done[stream_id] = done.get(stream_id, 0) + 1
+            total = None if piece.plain else len(piece.stream.segments[rendition_id])
+            report(Step(stream_id, rendition_id, done[stream_id], total))
+
+    # What is decoded
+
+    def _pieces(
+        self, stream: Stream, rendition: Rendition, sheets: SheetStore | None, display: "_Display | None"
+    ) -> Iterator["_Piece"]:
+        best = stream.segments.get(reference_order(stream.ladder)[0].rendition_id, ())
+        for segment in stream.segments.get(rendition.rendition_id, ()):
+            found: dict[int, Sheet] = {}
+            if sheets and stream.plain_files:
+                found = {number: sheets.get(number) for number in sheets.numbers()}
+            elif sheets and (sheet := self._sheet_for(segment, best, sheets)):
+                found = {segment.number: sheet}
+            found = {at: sheet for at, sheet in found.items() if sheet.rendition_id != rendition.rendition_id}
+            yield _Piece(
+                stream=stream,
+                rendition=rendition,
+                segment=segment,
+                sheets=found,
+                make_job=partial(self._job, stream, segment, found, display),
+            )
+
+    def _sheet_for(self, segment: Segment, best: Sequence[Segment], sheets: SheetStore) -> Sheet | None:
+        over = [found for found in overlapping(segment, best) if found.number in sheets]
+        if not over:
+            return None
+        if len(over) == 1 and over[0].number == segment.number:
+            return sheets.get(over[0].number)
+        # Other cuts than the reference's: the instants of all its segments that lie in this one.
+        shift = sheets.get(over[0].number).anchor.start_seconds - over[0].start_seconds
+        start = segment.start_seconds + shift
+        end = start + segment.duration_seconds if segment.duration_seconds else float("inf")
+        return join([sheets.get(found.number) for found in over], start, end, _MOST_INSTANTS)
+
+    def _job(
+        self, stream: Stream, segment: Segment, sheets: dict[int, Sheet], display: "_Display | None"
+    ) -> ClipJob:
+        """Return the decode job of a segment, its bytes fetched where it is not a local file."""
+        source = self._source(segment)
+        height = self._options.display_height_px or (display.height_px if display else None)
+        height = height or (_declared_height(stream) if not stream.plain_files else None)
+        return ClipJob(
+            source=source,
+            limits=self._limits,
+            sampler=self._options.sampler,
+            grid=self._options.grid,
+            number=segment.number,
+            segment_seconds=self._options.segment_seconds if stream.plain_files else None,
+            display_height_px=height,
+            display_width_px=display.width_px if display else None,
+            anchors={at: sheet.anchor for at, sheet in sheets.items()},
+        )
+
+    def _probed(self, stream: Stream) -> Stream:
+        """Return a ladder of plain files with their rungs filled in, which nothing has declared."""
+        renditions = []
+        for rendition in stream.ladder.renditions:
+            segment = stream.segments[rendition.rendition_id][0]
+            try:
+                job = ProbeJob(self._source(segment), self._limits)
+                rungs = [found.rung for found in self._pool.submit(job) if isinstance(found, Probe)]
+            except (Rejected, Transient):
+                rungs = []  # said when its turn comes to be scored
+            renditions.append(rendition.model_copy(update={"rung": rungs[0]}) if rungs else rendition)
+        return replace(stream, ladder=stream.ladder.model_copy(update={"renditions": tuple(renditions)}))
+
+    def _source(self, segment: Segment) -> MediaSource:
+        path = self._fetcher.local_path(segment.media) if not (segment.init or segment.key) else None
+        if path is not None:
+            return MediaSource(name=segment.media.uri, path=path)
+        return MediaSource(name=segment.media.uri, data=self._fetcher.segment_bytes(segment))
+
+    def decode_one(self, stream: Stream, rendition: Rendition, number: int) -> Clip | None:
+        """Return one segment of a rendition, instants chosen on itself; None: there is none that can be shown."""
+        for piece in self._pieces(stream, rendition, None, None):
+            if stream.plain_files:
+                job = replace(piece.make_job(), first_window=number - piece.segment.number, windows=1)
+            elif piece.segment.number == number:
+                job = piece.make_job()
+            else:
+                continue
+            try:
+                return next((found for found in self._pool.submit(job) if isinstance(found, Clip)), None)
+            except (Rejected, Transient):
+                return None
+        return None
+
+    def measure(self, clip: Clip) -> Measured:
+        return self._scorer.measure(clip)
+
+
+class _Keeper:
+    """Keeps the sheets of the best rung, and lets the next best stand in where that is broken."""
+
+    def __init__(self, runner: Runner, stream: Stream, lesser: Rendition, sheets: SheetStore) -> None:
+        self._runner, self._stream, self._lesser, self._sheets = runner, stream, lesser, sheets
+
+    def keep(self, number: int, result: Result) -> Result:
+        """Store the sheet of one segment and return the result, with a finding where another rung stands in."""
+        trouble = _trouble(result.clip) if isinstance(result, Scored) else "could not be decoded"
+        stand_in = self._runner.decode_one(self._stream, self._lesser, number) if trouble else None
+        if trouble and stand_in and not _trouble(stand_in):
+            why = f"the best rung {trouble}"
+            measured = self._runner.measure(stand_in)
+            self._sheets.put(number, Sheet.of(self._lesser.rendition_id, stand_in, measured, replaces=why))
+            if isinstance(result, Scored):
+                text = f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
+                found = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
+                record = result.record.model_copy(update={"findings": (*result.record.findings, found)})
+                return replace(result, record=record)
+        elif isinstance(result, Scored):
+            self._sheets.put(number, Sheet.of(result.record.rendition_id, result.clip, result.measured))
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Display:
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One decode job: a segment, or a plain file that becomes many."""
+
+    stream: Stream
+    rendition: Rendition
+    segment: Segment
+    sheets: dict[int, Sheet]
+    make_job: Callable[[], ClipJob]
+    """Fetches what has to be fetched; called in the thread that decodes."""
+
+    @property
+    def origin(self) -> str:
+        return self.segment.media.uri
+
+    @property
+    def plain(self) -> bool:
+        return self.stream.plain_files
+
+
+def _work(piece: _Piece, number: int, clip: Clip) -> Work:
+    return Work(
+        stream_id=piece.stream.ladder.stream_id,
+        rendition=piece.rendition,
+        number=number,
+        start_seconds=clip.start_seconds if piece.plain else piece.segment.start_seconds,
+        time_basis=piece.segment.time_basis,
+        sheet=piece.sheets.get(number),
+    )
+
+
+def _problems(stream: Stream) -> Iterator[Failed]:
+    for origin, error in stream.problems:
+        yield Failed(origin, error, stream.ladder.stream_id)
+
+
+def _declared_height(stream: Stream) -> int | None:
+    return max((r.rung.height_px for r in stream.ladder.renditions if r.rung.height_px), default=None)
+
+
+def _trouble(clip: Clip) -> str | None:
+    """Return what is wrong with a clip that should serve as the reference, as a verb; None: nothing is."""
+    kinds = {found.kind for found in clip.findings}
+    still = sum(found.duration_seconds or 0 for found in clip.findings if found.kind is FindingKind.FROZEN)
+    if FindingKind.BLACK in kinds:
+        return "is black"
+    if FindingKind.DAMAGED in kinds:
+        return "is damaged"
+    if still > _FROZEN_SHARE * max(clip.facts.duration_seconds, 1.0):
+        return "stands still"
+    return None
+
+
+_Found = Clip | Rejected | Transient
+
+
+def _in_order(
+    pool: Pool, pieces: Sequence[_Piece], ahead: int
+) -> Iterator[tuple[_Piece, int, _Found]]:
+    """Yield what the pieces give in their order, while up to `ahead` of them are decoded at the same time."""
+    stop = threading.Event()
+    lines: list[queue.Queue[tuple[int, _Found] | BaseException | None]] = [queue.Queue(_AHEAD) for _ in pieces]
+
+    def put(line: queue.Queue[tuple[int, _Found] | BaseException | None], item: tuple[int, _Found] | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                line.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def decode(index: int) -> None:
+        try:
+            for item in _decode(pool, pieces[index]):
+                if not put(lines[index], item):
+                    return
+            put(lines[index], None)
+        except BaseException as bug:
+            put(lines[index], bug)
+
+    with ThreadPoolExecutor(ahead, thread_name_prefix="decode") as threads:
+        for index in range(len(pieces)):
+            threads.submit(decode, index)
+        try:
+            for piece, line in zip(pieces, lines, strict=True):
+                while (item := line.get()) is not None:
+                    if isinstance(item, BaseException):
+                        raise item
+                    yield piece, *item
+        finally:
+            stop.set()
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _decode(pool: Pool, piece: _Piece) -> Iterator[tuple[int, _Found]]:
+    """Yield (segment number, clip or why there is none); a plain file goes on after a segment that took the decoder."""
+    number, first, lost = piece.segment.number, 0, 0
+    try:
+        job = piece.make_job()
+    except (Rejected, Transient) as error:
+        yield number, error
+        return
+    while True:
+        try:
+            for found in pool.submit(replace(job, first_window=first)):
+                lost = 0
+                if isinstance(found, Gap):
+                    yield found.window.number, _again_alone(pool, job, found)
+                elif isinstance(found, Clip):
+                    yield found.window.number, found
+                else:
+                    continue
+                first = found.window.number - number + 1
+            return
+        except DecoderFailed as error:
+            yield number + first, error
+            first, lost = first + 1, lost + 1
+            if not piece.plain or lost >= _LOST_IN_A_ROW:
+                return
+        except (Rejected, Transient) as error:
+            if not (lost and isinstance(error, Truncated)):  # the lost segment was the last
+                yield number + first, error
+            return
+
+
+def _again_alone(pool: Pool, job: ClipJob, gap: Gap) -> _Found:
+    """Return the segment with instants of its own, where none of the reference's could be shown."""
+    if gap.window.number in job.anchors:
+        once = replace(job, anchors={}, first_window=gap.window.number - job.number, windows=1)
+        try:
+            for found in pool.submit(once):
+                if isinstance(found, Clip):
+                    text = "nothing is shown at the instants of the reference: scored alone"
+                    return replace(found, findings=(*found.findings, Finding(kind=FindingKind.MISMATCH, text=text)))
+        except (Rejected, Transient) as error:
+            return error
+    return Truncated(gap.message)

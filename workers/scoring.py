@@ -1,0 +1,177 @@
+"""From a clip to a score: measures it, compares it with the reference's sheet where that fits, and asks the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.clip import Clip
+from schemas import (
+    Basis,
+    Finding,
+    FindingKind,
+    FrameScore,
+    MediaFacts,
+    Rendition,
+    Rung,
+    SamplerIdentity,
+    SegmentScored,
+    TimeBasis,
+)
+from workers.models.measure import Measured, compare, measure
+from workers.models.protocol import Model, Prediction
+from workers.sheets import Sheet
+
+_OFFSET_TOLD = 0.5  # of a frame: a smaller lag is rounding of time stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a clip is of. Times of the clip are shifted so that the segment starts at `start_seconds`."""
+
+    stream_id: str
+    rendition: Rendition
+    number: int
+    start_seconds: float
+    time_basis: TimeBasis
+    sheet: Sheet | None = None
+    """The reference over the same span; None: this is it, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score with what is not published but needed beside it."""
+
+    record: SegmentScored
+    worst_picture: bytes | None
+    """JPEG of the worst frame."""
+    measured: Measured
+    clip: Clip
+
+
+class Scorer:
+    """One model with the settings that go into its scores."""
+
+    def __init__(self, model: Model, sampler: SamplerIdentity, *, hide_stream: bool = False) -> None:
+        self._model = model
+        self._sampler = sampler
+        self._hide_stream = hide_stream
+
+    def score(self, work: Work, clip: Clip) -> Scored:
+        """Score one clip; alone where there is no sheet, or where the pictures do not fit it."""
+        measured = self.measure(clip)
+        compared, findings = self._against(work, clip, measured)
+        prediction = self._model.predict([compared])[0]
+        worst = int(np.argmin(prediction.frames))
+        record = _record(work, clip, compared, prediction, worst, findings, self._model, self._sampler)
+        picture = clip.thumbnails[worst] if clip.thumbnails else None
+        return Scored(record, picture, measured, clip)
+
+    def measure(self, clip: Clip) -> Measured:
+        """Measure a clip by itself, with the facts of its stream or without, as this scorer does."""
+        return measure(clip, hide_stream=self._hide_stream)
+
+    def _against(self, work: Work, clip: Clip, measured: Measured) -> tuple[Measured, list[Finding]]:
+        sheet, match = work.sheet, clip.match
+        findings: list[Finding] = []
+        if sheet is None or match is None:
+            return measured, findings
+        if not match.fits:
+            text = f"not compared with {sheet.rendition_id}: {match.text}"
+            return measured, [Finding(kind=FindingKind.MISMATCH, text=text)]
+        if sheet.replaces:
+            text = f"compared with {sheet.rendition_id} instead: {sheet.replaces}"
+            findings.append(Finding(kind=FindingKind.REFERENCE_REPLACED, text=text))
+        rate = clip.facts.frame_rate
+        if rate and abs(match.offset_seconds) * rate > _OFFSET_TOLD:
+            lag = "later" if match.offset_seconds > 0 else "earlier"
+            text = f"shows the same {abs(match.offset_seconds) * 1000:.0f} ms {lag} than {sheet.rendition_id}"
+            findings.append(Finding(kind=FindingKind.OFFSET, text=text))
+        instants = [frame.instant for frame in clip.frames]
+        best = _seen_at(sheet.measured, instants)
+        return compare(measured, clip.shown, best, sheet.shown[instants]), findings
+
+
+def _seen_at(measured: Measured, instants: Sequence[int]) -> Measured:
+    if len(instants) == len(measured.times) or max(instants) >= len(measured.times):
+        return measured
+    return replace(
+        measured,
+        cells=measured.cells[instants],
+        frame=measured.frame[instants],
+        times=measured.times[instants],
+    )
+
+
+def _record(
+    work: Work,
+    clip: Clip,
+    compared: Measured,
+    prediction: Prediction,
+    worst: int,
+    findings: list[Finding],
+    model: Model,
+    sampler: SamplerIdentity,
+) -> SegmentScored:
+    shift = work.start_seconds - clip.start_seconds
+    frames = tuple(
+        FrameScore(pts=frame.pts, time_seconds=frame.time_seconds + shift, score=float(score))
+        for frame, score in zip(clip.frames, prediction.frames, strict=True)
+    )
+    in_ladder = compared.best is not None and work.sheet is not None
+    moved = [
+        found if found.start_seconds is None else found.model_copy(update={"start_seconds": found.start_seconds + shift})
+        for found in clip.findings
+    ]
+    return SegmentScored(
+        stream_id=work.stream_id,
+        rendition_id=work.rendition.rendition_id,
+        rung=_measured_rung(work.rendition.rung, clip),
+        segment_number=work.number,
+        start_seconds=work.start_seconds,
+        duration_seconds=clip.facts.duration_seconds,
+        time_basis=work.time_basis,
+        media=_media(clip),
+        display_height_px=clip.display_height_px,
+        basis=Basis.LADDER if in_ladder else Basis.ALONE,
+        reference_rendition_id=work.sheet.rendition_id if in_ladder and work.sheet else None,
+        reference_offset_seconds=clip.match.offset_seconds if in_ladder and clip.match else None,
+        score=prediction.score,
+        low=prediction.low,
+        high=prediction.high,
+        frames=frames,
+        worst_frame=frames[worst],
+        findings=(*moved, *findings),
+        model=model.identity,
+        sampler=sampler,
+    )
+
+
+def _measured_rung(declared: Rung, clip: Clip) -> Rung:
+    """Return the rung as declared, with what was not declared filled in as decoded."""
+    facts = clip.facts
+    known = {
+        "codec": declared.codec or facts.codec,
+        "width_px": declared.width_px or facts.width_px,
+        "height_px": declared.height_px or facts.height_px,
+        "frame_rate": declared.frame_rate or facts.frame_rate,
+    }
+    return declared.model_copy(update=known)
+
+
+def _media(clip: Clip) -> MediaFacts:
+    facts = clip.facts
+    bitrate = None
+    if facts.video_bytes is not None and facts.duration_seconds > 0:
+        bitrate = round(facts.video_bytes * 8 / facts.duration_seconds)
+    return MediaFacts(
+        codec=facts.codec,
+        width_px=facts.width_px,
+        height_px=facts.height_px,
+        bit_depth=facts.bit_depth,
+        frame_rate=facts.frame_rate,
+        frames=facts.frames,
+        duration_seconds=facts.duration_seconds,
+        bitrate_bps=bitrate,
+        interlaced=facts.interlaced,
+    )

@@ -1,0 +1,122 @@
+"""Grows the boosted trees of the default model: one forest that scores alone, one that scores against the ladder.
+
+Every clip is shown with and without the facts of its stream, so that the trees work without them. For the network,
+which corrects the trees, each training clip gets the guess of trees that have not seen its content (out of fold).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.models.facts import FACTS, STREAM
+from workers.models.ladder_model import Guesser, ladder_tree_row, tree_row
+from workers.models.measure import Measured
+from workers.models.trees import Trees
+from workers.training.extract import Sample, against
+
+_SETTINGS = {
+    "objective": "regression",
+    "learning_rate": 0.03,
+    "num_leaves": 24,
+    "min_data_in_leaf": 12,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "feature_fraction": 0.5,
+    "lambda_l2": 2.0,
+    "verbose": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to be scored: a clip alone, or against one reference."""
+
+    sample: Sample
+    measured: Measured
+    fold: int
+
+
+def cases_of(samples: Sequence[Sample], folds: int) -> list[Case]:
+    """Return every clip alone and against each of its references; all of one content share a fold."""
+    by_content: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        by_content[sample.content].append(sample)
+    cases = []
+    for number, content in enumerate(sorted(by_content)):
+        members = by_content[content]
+        for sample in members:
+            cases.append(Case(sample, sample.measured, number % folds))
+            for reference in range(len(sample.references)):
+                cases.append(Case(sample, against(sample, reference, members), number % folds))
+    return cases
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    guesser: Guesser
+    guesses: list[NDArray[np.float32]]
+    """Out of fold, one a case; see `GUESS`."""
+    hidden: list[NDArray[np.float32]]
+    """The same with the facts of the stream hidden."""
+
+
+def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: int) -> Grown:
+    """Grow both forests on all cases, and return them with the out-of-fold guess of every case."""
+
+    def alone(chosen: Sequence[Case]) -> Trees:
+        apart = [case for case in chosen if case.measured.best is None]
+        rows = [tree_row(case.measured, hide_stream=hide) for case in apart for hide in (False, True)]
+        return _train(rows, [case.sample.vmaf for case in apart for _ in range(2)], trees, seed, threads)
+
+    alone_of_fold = [alone([case for case in cases if case.fold != fold]) for fold in range(folds)]
+    # What is said of each reference by trees that have not seen it: the ladder forest must learn from references
+    # as uncertain as those that it will meet.
+    best_guess = {
+        (id(case.measured), hide): float(
+            alone_of_fold[case.fold].predict(tree_row(case.measured, hide_stream=hide)[None])[0]
+        )
+        for case in cases
+        if case.measured.best is None
+        for hide in (False, True)
+    }
+
+    def ladder(chosen: Sequence[Case]) -> Trees:
+        rows, scores = [], []
+        for case in chosen:
+            if case.measured.best is not None:
+                for hide in (False, True):
+                    best = best_guess[id(case.measured.best), hide]
+                    rows.append(ladder_tree_row(case.measured, best, hide_stream=hide))
+                    scores.append(case.sample.vmaf)
+        return _train(rows, scores, trees, seed, threads)
+
+    held_out = [
+        Guesser(alone_of_fold[fold], ladder([case for case in cases if case.fold != fold]))
+        for fold in range(folds)
+    ]
+    return Grown(
+        guesser=Guesser(alone(cases), ladder(cases)),
+        guesses=[held_out[case.fold].guess(case.measured) for case in cases],
+        hidden=[held_out[case.fold].guess(hidden(case.measured)) for case in cases],
+    )
+
+
+def hidden(measured: Measured) -> Measured:
+    """Return the clip as `--facts none` shows it: without the facts of its stream and of its reference's."""
+    facts = measured.facts.copy()
+    facts[[FACTS.index(name) for name in STREAM]] = np.nan
+    return replace(measured, facts=facts, best=hidden(measured.best) if measured.best else None)
+
+
+def _train(
+    rows: list[NDArray[np.float32]], scores: list[float], trees: int, seed: int, threads: int
+) -> Trees:
+    data = lightgbm.Dataset(np.stack(rows), np.array(scores))
+    settings = {**_SETTINGS, "seed": seed, "num_threads": threads}
+    return Trees.from_lightgbm(lightgbm.train(settings, data, num_boost_round=trees).dump_model())

@@ -1,0 +1,293 @@
+"""Trains the network of the default model on top of its trees, and writes the checkpoint.
+
+Batches are whole ladders. Resumable: after every epoch the state is written to the run's folder, and a run that finds
+one goes on from there. Seeded; on the CPU the Swin stages run under bf16 autocast.
+"""
+
+import json
+import math
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from workers.models.checkpoint import Checkpoint, save
+from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
+from workers.models.measure import Measured, summary
+from workers.models.network import Batch, LadderNetwork
+from workers.training import losses
+from workers.training.boost import Case, Grown, cases_of, grow, hidden
+from workers.training.extract import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the weights, beside the samples."""
+
+    architecture: str = "nano"
+    seed: int = 0
+    trees: int = 900
+    folds: int = 5
+    epochs: int = 12
+    contents_in_batch: int = 2
+    frames_seen: int = 2
+    """Frames of a clip whose pixels the network sees in one step of training."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    hide_stream: float = 0.3
+    """Share of clips whose stream facts are hidden."""
+    hide_guess: float = 0.3
+    """Share of clips whose trees say a smeared score, so that the pixels are worth looking at."""
+    average: float = 0.995
+    """Decay of the running average of the weights, which is what is kept."""
+    threads: int = 2
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    left_seconds: float
+
+
+def train(
+    samples: Sequence[Sample],
+    out: Path,
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+    *,
+    hours: float | None = None,
+) -> Path:
+    """Train on the samples of split ``train`` and return the path of the checkpoint, not yet calibrated.
+
+    `hours` ends the run early at the end of an epoch, with the learning rate brought down in time.
+    """
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(recipe.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    cases = cases_of([sample for sample in samples if sample.split == "train"], recipe.folds)
+    grown = grow(cases, folds=recipe.folds, trees=recipe.trees, seed=recipe.seed, threads=recipe.threads)
+    scaler = Scaler(_scales(cases, grown))
+    network = LadderNetwork(ARCHITECTURES[recipe.architecture]).to(recipe.device)
+    _fit(network, cases, grown, scaler, recipe, out, report, hours)
+    tensors = {f"network.{key}": tensor.cpu().half() for key, tensor in network.state_dict().items()}
+    for part, trees in (("alone", grown.guesser.alone), ("ladder", grown.guesser.ladder)):
+        tensors |= {f"{part}.{key}": torch.from_numpy(array) for key, array in trees.arrays().items()}
+    tensors |= {f"scale.{key}": tensor for key, tensor in scaler.tensors.items()}
+    checkpoint = Checkpoint(
+        name=recipe.architecture,
+        tensors=tensors,
+        config={"network": ARCHITECTURES[recipe.architecture].to_dict(), "recipe": asdict(recipe)},
+        calibration={
+            "reach": {"alone": math.log(10), "ladder": math.log(10)}
+        },  # 90 % of a Laplace distribution
+        accuracy="not measured yet",
+    )
+    path = out / f"{recipe.architecture}.safetensors"
+    save(checkpoint, path)
+    return path
+
+
+def _scales(cases: Sequence[Case], grown: Grown) -> dict[str, Tensor]:
+    alone = [case.measured for case in cases if case.measured.best is None]
+    columns = {
+        "frame": np.concatenate([measured.frame for measured in alone]),
+        "clip": np.stack([np.concatenate([measured.first, measured.facts]) for measured in alone]),
+        "against": np.concatenate(
+            [m.against for m in (case.measured for case in cases) if m.against is not None]
+        ),
+        "best": np.stack([summary(measured) for measured in alone]),
+        "guess": np.stack(grown.guesses),
+    }
+    scales = {}
+    for name, values in columns.items():
+        scales[f"{name}_mean"] = torch.from_numpy(np.nanmean(values, axis=0).astype(np.float32))
+        deviation = np.nanstd(values, axis=0).astype(np.float32)
+        scales[f"{name}_deviation"] = torch.from_numpy(np.maximum(deviation, 1e-3))
+    if len(scales["clip_mean"]) != len(CLIP):
+        raise ValueError(f"expected {len(CLIP)} columns of clip facts, got {len(scales['clip_mean'])}")
+    return scales
+
+
+def _fit(
+    network: LadderNetwork,
+    cases: Sequence[Case],
+    grown: Grown,
+    scaler: Scaler,
+    recipe: Recipe,
+    out: Path,
+    report: Callable[[Progress], None],
+    hours: float | None,
+) -> None:
+    by_content: dict[str, list[int]] = defaultdict(list)
+    for index, case in enumerate(cases):
+        by_content[case.sample.content].append(index)
+    contents = sorted(by_content)
+    steps = math.ceil(len(contents) / recipe.contents_in_batch)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
+    state_file, log_file = out / "state.pt", out / "losses.jsonl"
+    first_epoch = 0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, first_epoch = state["average"], int(state["epoch"])
+    started = time.monotonic()
+    for epoch in range(first_epoch, recipe.epochs):
+        rng = random.Random(f"{recipe.seed}/{epoch}")
+        order = contents.copy()
+        rng.shuffle(order)
+        total = 0.0
+        network.train()
+        for step in range(steps):
+            done = (epoch + step / steps) / recipe.epochs
+            if hours is not None:  # whichever ends first, the epochs or the time
+                done = max(done, (time.monotonic() - started) / (hours * 3600))
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * _schedule(done, epoch * steps + step)
+            members = [
+                index
+                for content in order[step * recipe.contents_in_batch : (step + 1) * recipe.contents_in_batch]
+                for index in _chosen(by_content[content], cases, rng)
+            ]
+            loss = _step(network, [cases[i] for i in members], members, grown, scaler, recipe, rng)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            _blend(
+                average,
+                network,
+                min(recipe.average, (epoch * steps + step + 1) / (epoch * steps + step + 10)),
+            )
+            total += float(loss.detach())
+            spent = time.monotonic() - started
+            passed = (epoch - first_epoch) * steps + step + 1
+            left = spent / passed * ((recipe.epochs - first_epoch) * steps - passed)
+            report(Progress(epoch + 1, recipe.epochs, step + 1, steps, total / (step + 1), left))
+        _write_state(state_file, network, optimizer, average, epoch + 1)
+        with log_file.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"epoch": epoch + 1, "loss": total / steps}) + "\n")
+        if hours is not None and time.monotonic() - started > hours * 3600:
+            break
+    network.load_state_dict(average)
+
+
+def _schedule(done: float, step: int) -> float:
+    """Return the share of the learning rate: 100 steps up, then a cosine down."""
+    return min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def _chosen(members: list[int], cases: Sequence[Case], rng: random.Random) -> list[int]:
+    """Of every clip take one case, alone or against one of its references."""
+    of_clip: dict[str, list[int]] = defaultdict(list)
+    for index in members:
+        of_clip[cases[index].sample.file].append(index)
+    return [rng.choice(choices) for choices in of_clip.values()]
+
+
+def _step(
+    network: LadderNetwork,
+    cases: Sequence[Case],
+    members: Sequence[int],
+    grown: Grown,
+    scaler: Scaler,
+    recipe: Recipe,
+    rng: random.Random,
+) -> Tensor:
+    clips: list[Measured] = []
+    guesses: list[NDArray[np.float32]] = []
+    frame_truth: list[Tensor] = []
+    for index, case in zip(members, cases, strict=True):
+        hide = rng.random() < recipe.hide_stream
+        guess = (grown.hidden if hide else grown.guesses)[index]
+        if rng.random() < recipe.hide_guess:
+            guess = np.clip(guess + np.float32(rng.gauss(0, 12)), 0, 100).astype(np.float32)
+        count = len(case.measured.times)
+        seen = sorted(rng.sample(range(count), min(recipe.frames_seen, count)))
+        clips.append(
+            _view(hidden(case.measured) if hide else case.measured, seen, mirrored=rng.random() < 0.5)
+        )
+        guesses.append(guess)
+        frame_truth.append(torch.from_numpy(case.sample.vmaf_frames[seen] / 100))
+    batch = _to(collate(clips, guesses, scaler), recipe.device)
+    truth = torch.tensor(
+        [case.sample.vmaf / 100 for case in cases], dtype=torch.float32, device=recipe.device
+    )
+    start = torch.tensor(
+        [start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device
+    )
+    groups = {
+        content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))
+    }
+    group = torch.tensor([groups[case.sample.content] for case in cases], device=recipe.device)
+    with torch.autocast(torch.device(recipe.device).type, torch.bfloat16):
+        output = network(batch, start)
+    frames = torch.nn.utils.rnn.pad_sequence(frame_truth, batch_first=True).to(recipe.device)
+    frame_error = ((output.frames - frames).abs() * batch.present).sum() / batch.present.sum()
+    loss: Tensor = (
+        0.1 * losses.laplace(output.score, output.spread, truth)
+        + (output.score - truth).abs().mean()
+        + 0.1 * losses.plcc(output.score, truth)
+        + 0.3 * losses.rank(output.score, truth, group)
+        + 0.01 * losses.group_contrastive(output.features, truth)
+        + 0.2 * frame_error
+    )
+    return loss
+
+
+def _view(measured: Measured, frames: list[int], *, mirrored: bool) -> Measured:
+    cells = measured.cells[frames]
+    return replace(
+        measured,
+        cells=np.ascontiguousarray(cells[..., ::-1]) if mirrored else cells,
+        frame=measured.frame[frames],
+        times=measured.times[frames],
+        against=measured.against[frames] if measured.against is not None else None,
+    )
+
+
+def _blend(average: dict[str, Tensor], network: LadderNetwork, decay: float) -> None:
+    for key, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            average[key].lerp_(tensor.detach(), 1 - decay)
+        else:
+            average[key].copy_(tensor)
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    return Batch(**{name: getattr(batch, name).to(device) for name in Batch.__slots__})
+
+
+def _write_state(
+    path: Path,
+    network: LadderNetwork,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+    epoch: int,
+) -> None:
+    state: dict[str, Any] = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average,
+        "epoch": epoch,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.rename(path)
