@@ -43,6 +43,8 @@ class ClipJob:
     """Of the segment, or of the first segment of a plain file."""
     segment_seconds: float | None = None
     """Cut the source into windows of this length; None: the source is one segment."""
+    span_seconds: tuple[float, float] | None = None
+    """The source holds more than this segment: only [start, end) of it; None: all of it."""
     first_window: int = 0
     """Leave out the windows before this one of a source that is cut; where a run goes on after a decoder was lost."""
     windows: int | None = None
@@ -77,7 +79,7 @@ def clips(job: ClipJob) -> Iterator[Clip | Gap]:
 
 
 def _clips_of(media: Media, job: ClipJob, windows: list[Window]) -> Iterator[Clip | Gap]:
-    start_seconds = windows[0].start_seconds if job.first_window else None
+    start_seconds = windows[0].start_seconds if job.first_window or job.span_seconds else None
     stream = _Pushback(steps(media.frames(start_seconds)))
     for window in windows:
         found = _one_clip(media, job, window, stream)
@@ -92,6 +94,8 @@ def _clips_of(media: Media, job: ClipJob, windows: list[Window]) -> Iterator[Cli
 
 def _windows(media: Media, job: ClipJob) -> list[Window]:
     start_seconds, end_seconds = media.start_seconds, media.end_seconds
+    if job.span_seconds is not None:
+        return [Window(job.number, *job.span_seconds)]
     length = job.segment_seconds
     if length is None or media.still or end_seconds is None or not math.isfinite(end_seconds - start_seconds):
         return [Window(job.number, None, None)]
@@ -151,9 +155,7 @@ def _one_clip(
             cutter.keep_only([instant for instant, fits in enumerate(result.fits_at) if fits])
     else:
         begin = window.start_seconds if window.start_seconds is not None else media.start_seconds
-        end = min(
-            window.end_seconds or math.inf, media.end_seconds if media.end_seconds is not None else math.inf
-        )
+        end = min(window.end_seconds or math.inf, media.end_seconds if media.end_seconds is not None else math.inf)
         begin = max(begin, first.frame.time_seconds) if window.start_seconds is None else begin
         sampler = SAMPLERS[job.sampler.name](job.sampler.frames, job.grid_rate)
         for instant, step in enumerate(sampler.sample(passing, begin, end if math.isfinite(end) else begin)):
@@ -261,9 +263,7 @@ class _Ledger:
             return 0.0
         between = self.last_seconds - self.first_seconds
         if self.pictures > 1 and between > 0:
-            return (
-                between * self.pictures / (self.pictures - 1)
-            )  # the last picture is shown as long as the others
+            return between * self.pictures / (self.pictures - 1)  # the last picture is shown as long as the others
         return float(1 / media.frame_rate) if media.frame_rate else 0.0
 
 
@@ -299,9 +299,7 @@ class _Cutter:
         if (qp := frame.qp()) is not None:
             self._qp.append(qp)
         difference = step.difference if step.previous else math.nan
-        self.frames.append(
-            SampledFrame(instant, frame.pts, frame.time_seconds, frame.picture_type, difference)
-        )
+        self.frames.append(SampledFrame(instant, frame.pts, frame.time_seconds, frame.picture_type, difference))
 
     def keep_only(self, instants: list[int]) -> None:
         """Let go of the frames of other instants, unless nothing would be left."""
@@ -347,9 +345,7 @@ def _findings(facts: SegmentFacts, series: DifferenceSeries, small: NDArray[np.u
     if all(is_black(picture) for picture in small):
         yield Finding(kind=FindingKind.BLACK, text="the picture is black")
     if facts.interlaced:
-        yield Finding(
-            kind=FindingKind.INTERLACED, text="interlaced: deinterlaced with bwdif before it was scored"
-        )
+        yield Finding(kind=FindingKind.INTERLACED, text="interlaced: deinterlaced with bwdif before it was scored")
 
 
 def _why(media: Media) -> str:

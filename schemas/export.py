@@ -12,10 +12,7 @@ FOLDER = Path(__file__).parent / "json"
 def rendered() -> dict[str, str]:
     """Return file name -> JSON Schema text of every message, as a reader should accept it."""
     return {
-        f"{name}.schema.json": json.dumps(
-            model.model_json_schema(mode="validation"), indent=2, sort_keys=True
-        )
-        + "\n"
+        f"{name}.schema.json": json.dumps(model.model_json_schema(mode="validation"), indent=2, sort_keys=True) + "\n"
         for name, model in MESSAGES.items()
     }
 

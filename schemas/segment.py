@@ -64,9 +64,7 @@ class Segment(Record):
     @model_validator(mode="after")
     def _window_is_ordered(self) -> Self:
         if self.window_seconds and not self.window_seconds[0] < self.window_seconds[1]:
-            raise ValueError(
-                f"window_seconds must be [start, end) with start < end, got {self.window_seconds}"
-            )
+            raise ValueError(f"window_seconds must be [start, end) with start < end, got {self.window_seconds}")
         return self
 
 

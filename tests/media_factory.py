@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,11 +50,13 @@ def woven(index: int, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def frame_of(luma: NDArray[np.uint8], pixel_format: str = "yuv420p") -> av.VideoFrame:
-    """Return a libav frame with this luma, grey chroma; 8 bits are shifted up in deeper formats; packed ones are converted."""
+    """Return a libav frame with this luma and grey chroma; deeper formats get it shifted up, packed ones converted."""
     height, width = luma.shape
     frame = av.VideoFrame(width, height, pixel_format)
     if (frame.format.is_rgb or not frame.format.is_planar) and not pixel_format.startswith("gray"):
         return frame_of(luma, "yuv444p").reformat(format=pixel_format)
+    if frame.format.is_big_endian:
+        return frame_of(luma, pixel_format.removesuffix("be") + "le").reformat(format=pixel_format)
     bits = frame.format.components[0].bits
     kind: Any = np.uint8 if bits == 8 else np.uint16
     for number, plane in enumerate(frame.planes):
@@ -111,6 +114,7 @@ def write_video(
         if interlaced:
             encoder.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
         sound = _Sound(container) if audio else None
+        top_first = _top_field_first(size, pixel_format, time_base or 1 / fps) if interlaced else None
         for index in range(frames):
             frame = frame_of(pattern(index, *size), pixel_format)
             if transfer is not None:
@@ -119,6 +123,9 @@ def write_video(
                 frame.color_range = 2
             frame.pts = pts[index] if pts is not None else index
             frame.time_base = time_base or 1 / fps
+            if top_first is not None:
+                top_first.vpush(frame)
+                frame = top_first.vpull()
             container.mux(stream.encode(frame))
             if sound is not None:
                 sound.fill(float((index + 1) / fps))
@@ -136,6 +143,14 @@ def _defaults(codec: str) -> dict[str, str]:
         "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "g": "15", "lag-in-frames": "8", "auto-alt-ref": "1"},
         "mpeg2video": {"g": "15", "bf": "2", "b": "2000000"},
     }.get(codec, {})
+
+
+def _top_field_first(size: tuple[int, int], pixel_format: str, time_base: Fraction) -> av.filter.Graph:
+    """Return a graph that flags pictures as interlaced; PyAV has no other way to."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=size[0], height=size[1], format=av.VideoFormat(pixel_format), time_base=time_base)
+    graph.link_nodes(source, graph.add("setfield", "tff"), graph.add("buffersink")).configure()
+    return graph
 
 
 class _Sound:
@@ -180,12 +195,26 @@ def write_audio(path: Path, seconds: float = 0.5, cover: bool = False) -> Path:
 
 
 def write_subtitles(path: Path) -> Path:
-    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nA line of dialogue.\n", encoding="utf-8")
+    """Write SubRip, or WebVTT where the extension says so."""
+    cue = "00:00:00.000 --> 00:00:01.000\nA line of dialogue.\n"
+    text = f"WEBVTT\n\n{cue}" if path.suffix == ".vtt" else f"1\n{cue.replace('.000', ',000')}"
+    path.write_text(text, encoding="utf-8")
     return path
 
 
-def write_still(path: Path, size: tuple[int, int] = SIZE, pixel_format: str = "rgb24", codec: str = "png") -> Path:
-    """Write one picture as an image file (PNG, or by `codec`)."""
+_STILLS = {
+    ".png": ("png", "rgb24"),
+    ".jpg": ("mjpeg", "yuvj420p"),
+    ".bmp": ("bmp", "bgr24"),
+    ".webp": ("libwebp", "yuv420p"),
+    ".tiff": ("tiff", "rgb24"),
+}
+
+
+def write_still(path: Path, size: tuple[int, int] = SIZE, pixel_format: str | None = None) -> Path:
+    """Write one picture as an image file of the kind that the extension names."""
+    codec, usual_format = _STILLS[path.suffix]
+    pixel_format = pixel_format or usual_format
     encoder: Any = av.CodecContext.create(codec, "w")
     encoder.width, encoder.height, encoder.pix_fmt = *size, pixel_format
     encoder.time_base = Fraction(1, 25)
@@ -193,6 +222,28 @@ def write_still(path: Path, size: tuple[int, int] = SIZE, pixel_format: str = "r
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
     return path
+
+
+def write_two_sizes(path: Path, *sizes: tuple[int, int]) -> Path:
+    """Write one file with a video stream of each size."""
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = []
+        for size in sizes:
+            stream: Any = container.add_stream("mpeg4", rate=30)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            streams.append(stream)
+        for stream, size in zip(streams, sizes, strict=True):
+            frame = frame_of(pan(0, *size))
+            frame.pts, frame.time_base = 0, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+def video_packet_bytes(path: Path) -> int:
+    """Return the sum of the video packets, as the demuxer gives them."""
+    with av.open(str(path)) as container:
+        return sum(packet.size for packet in container.demux(video=0))
 
 
 def fragments(**video: Any) -> tuple[bytes, list[bytes]]:
@@ -248,3 +299,16 @@ def scramble(transport_stream: bytes) -> bytes:
         if ((data[start + 1] & 0x1F) << 8 | data[start + 2]) >= 0x20:
             data[start + 3] |= 0x80
     return bytes(data)
+
+
+def encrypted_webm_head(webm: bytes) -> bytes:
+    """Return a WebM file whose first track states ContentEncryption; its samples are as they were."""
+    encryption = b"\x50\x35\x80"  # ContentEncryption, empty: what counts is that it is there
+    encoding = b"\x62\x40" + bytes((0x80 | len(encryption),)) + encryption
+    encodings = b"\x6d\x80" + bytes((0x80 | len(encoding),)) + encoding
+    head = b"\x1a\x45\xdf\xa3\x80"
+    video = b"\x83\x81\x01"  # TrackType 1
+    entry = b"\xae" + bytes((0x80 | len(video + encodings),)) + video + encodings
+    tracks = b"\x16\x54\xae\x6b" + bytes((0x80 | len(entry),)) + entry
+    clusters = webm[webm.index(b"\x1f\x43\xb6\x75") :]
+    return head + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff" + tracks + clusters

@@ -18,7 +18,7 @@ from pipeline.clips import ClipJob, Gap, Probe, ProbeJob, SamplerChoice
 from pipeline.decode import MediaSource
 from pipeline.decode.isolate import IsolatedPool
 from pipeline.errors import DecoderFailed, Rejected, Transient, Truncated
-from pipeline.ingest import Fetcher, Stream, overlapping
+from pipeline.ingest import Fetcher, Stream, overlapping, shown
 from pipeline.ladder import reference_order
 from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rendition, Segment
@@ -80,9 +80,7 @@ Report = Callable[[Step], None]
 class Runner:
     """Owns the order of work of a run."""
 
-    def __init__(
-        self, scorer: Scorer, pool: Pool, fetcher: Fetcher, limits: DecodeLimits, options: Options
-    ) -> None:
+    def __init__(self, scorer: Scorer, pool: Pool, fetcher: Fetcher, limits: DecodeLimits, options: Options) -> None:
         self._scorer, self._pool, self._fetcher = scorer, pool, fetcher
         self._limits, self._options = limits, options
 
@@ -174,9 +172,7 @@ class Runner:
         end = start + segment.duration_seconds if segment.duration_seconds else float("inf")
         return join([sheets.get(found.number) for found in over], start, end, _MOST_INSTANTS)
 
-    def _job(
-        self, stream: Stream, segment: Segment, sheets: dict[int, Sheet], display: "_Display | None"
-    ) -> ClipJob:
+    def _job(self, stream: Stream, segment: Segment, sheets: dict[int, Sheet], display: "_Display | None") -> ClipJob:
         """Return the decode job of a segment, its bytes fetched where it is not a local file."""
         source = self._source(segment)
         height = self._options.display_height_px or (display.height_px if display else None)
@@ -187,6 +183,7 @@ class Runner:
             sampler=self._options.sampler,
             grid=self._options.grid,
             number=segment.number,
+            span_seconds=segment.window_seconds,
             segment_seconds=self._options.segment_seconds if stream.plain_files else None,
             display_height_px=height,
             display_width_px=display.width_px if display else None,
@@ -208,9 +205,10 @@ class Runner:
 
     def _source(self, segment: Segment) -> MediaSource:
         path = self._fetcher.local_path(segment.media) if not (segment.init or segment.key) else None
+        name = shown(segment.media.uri)
         if path is not None:
-            return MediaSource(name=segment.media.uri, path=path)
-        return MediaSource(name=segment.media.uri, data=self._fetcher.segment_bytes(segment))
+            return MediaSource(name=name, path=path)
+        return MediaSource(name=name, data=self._fetcher.segment_bytes(segment))
 
     def decode_one(self, stream: Stream, rendition: Rendition, number: int) -> Clip | None:
         """Return one segment of a rendition, instants chosen on itself; None: there is none that can be shown."""
@@ -246,7 +244,9 @@ class _Keeper:
             measured = self._runner.measure(stand_in)
             self._sheets.put(number, Sheet.of(self._lesser.rendition_id, stand_in, measured, replaces=why))
             if isinstance(result, Scored):
-                text = f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
+                text = (
+                    f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
+                )
                 found = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
                 record = result.record.model_copy(update={"findings": (*result.record.findings, found)})
                 return replace(result, record=record)
@@ -274,7 +274,7 @@ class _Piece:
 
     @property
     def origin(self) -> str:
-        return self.segment.media.uri
+        return shown(self.segment.media.uri)
 
     @property
     def plain(self) -> bool:
@@ -317,14 +317,14 @@ def _trouble(clip: Clip) -> str | None:
 _Found = Clip | Rejected | Transient
 
 
-def _in_order(
-    pool: Pool, pieces: Sequence[_Piece], ahead: int
-) -> Iterator[tuple[_Piece, int, _Found]]:
+def _in_order(pool: Pool, pieces: Sequence[_Piece], ahead: int) -> Iterator[tuple[_Piece, int, _Found]]:
     """Yield what the pieces give in their order, while up to `ahead` of them are decoded at the same time."""
     stop = threading.Event()
     lines: list[queue.Queue[tuple[int, _Found] | BaseException | None]] = [queue.Queue(_AHEAD) for _ in pieces]
 
-    def put(line: queue.Queue[tuple[int, _Found] | BaseException | None], item: tuple[int, _Found] | BaseException | None) -> bool:
+    def put(
+        line: queue.Queue[tuple[int, _Found] | BaseException | None], item: tuple[int, _Found] | BaseException | None
+    ) -> bool:
         while not stop.is_set():
             try:
                 line.put(item, timeout=0.2)

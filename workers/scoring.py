@@ -120,7 +120,9 @@ def _record(
     )
     in_ladder = compared.best is not None and work.sheet is not None
     moved = [
-        found if found.start_seconds is None else found.model_copy(update={"start_seconds": found.start_seconds + shift})
+        found
+        if found.start_seconds is None
+        else found.model_copy(update={"start_seconds": found.start_seconds + shift})
         for found in clip.findings
     ]
     return SegmentScored(

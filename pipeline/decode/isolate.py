@@ -19,11 +19,13 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.decode import child
 from pipeline.errors import REJECTIONS, DecoderFailed, LimitExceeded, Rejected
-from pipeline.settings import DecodeLimits
+
+if TYPE_CHECKING:
+    from pipeline.settings import DecodeLimits
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -152,6 +154,8 @@ class Stream(Iterator[R]):
             self._process.send(child.More())
             value: R = message.value
             return value
+        if isinstance(message, child.OutOfMemory):
+            self._process.is_usable = False
         self._release()
         if isinstance(message, child.Done):
             raise StopIteration

@@ -31,7 +31,11 @@ def layout_of(format_name: str) -> Layout:
     pixels = av.VideoFormat(format_name)
     first, *others = pixels.components
     is_planar_luma = (
-        first.is_luma and first.plane == 0 and not pixels.is_rgb and not any(other.plane == 0 for other in others)
+        first.is_luma
+        and first.bits >= 8
+        and first.plane == 0
+        and not pixels.is_rgb
+        and not any(other.plane == 0 for other in others)
     )
     if is_planar_luma and not pixels.is_big_endian and not _in_high_bits(format_name):
         return Layout(bits=first.bits, convert_to=None)

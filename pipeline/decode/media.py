@@ -173,7 +173,7 @@ class Media:
             self.end_seconds = self._end_of_packets(held)
         else:
             self.end_seconds = self._end_of_file()
-        self._running = itertools.chain((first,), pictures)
+        self._running = _resumed(first, pictures)
 
     def _describe_picture(self, frame: av.VideoFrame) -> None:
         orientation = Orientation.of(frame)
@@ -229,7 +229,7 @@ class Media:
                 self._running = self._pictures(self._packets())
                 first = next(self._running, None)
                 if first is not None and first.time_seconds <= start_seconds:
-                    return itertools.chain((first,), self._running)
+                    return _resumed(first, self._running)
         self._reopen()
         self._started = True
         return self._running
@@ -312,7 +312,7 @@ class Media:
 
     def _nothing_came_out(self) -> Rejected:
         name, detail = self._source.name, "\n".join(self._decoder_log) or None
-        if detail and "max pixel count" in detail:
+        if detail and ("max pixel count" in detail or "Picture size" in detail):
             return LimitExceeded(
                 f"{name}: a picture of more than {self._limits.max_pixels} pixels; "
                 "raise RUNGWATCH_DECODE_MAX_PIXELS if this is meant",
@@ -331,3 +331,11 @@ class Media:
         if self._input.preflight.cut_off:
             return Truncated(f"{name}: cut off before the first picture; copy or fetch it again", detail)
         return Damaged(f"{name}: {self.codec} packets, but no picture comes out; copy or encode it again", detail)
+
+
+def _resumed(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
+    """Yield a picture that was looked at, then the rest; unlike `itertools.chain`, hold on to none."""
+    held = [first]
+    del first
+    yield held.pop()
+    yield from rest

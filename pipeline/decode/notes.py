@@ -19,7 +19,8 @@ class _Tally:
         found = list(self.others)
         if self.damaged_packets or self.damaged_pictures:
             said = f"; the decoder said: {self.decoder_said}" if self.decoder_said else ""
-            text = f"damaged: packets unreadable: {self.damaged_packets}, pictures concealed: {self.damaged_pictures}{said}"
+            counts = f"packets unreadable: {self.damaged_packets}, pictures concealed: {self.damaged_pictures}"
+            text = f"damaged: {counts}{said}"
             found.append(Finding(kind=FindingKind.DAMAGED, text=text[:1024], start_seconds=self.damaged_at))
         if self.repaired_stamps or self.missing_stamps:
             text = (

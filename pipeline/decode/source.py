@@ -1,8 +1,10 @@
 """Where media bytes come from: a plain local file that is streamed, or bytes in memory."""
 
+import errno
 import io
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,26 @@ RAW_EXTENSIONS = frozenset(
     (".h264", ".264", ".avc", ".jvt", ".hevc", ".h265", ".265", ".obu", ".ivf", ".m2v", ".m1v", ".m4v", ".y4m")
 )
 
-ByteFile = io.FileIO | io.BytesIO
+
+class _Disk(io.FileIO):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return _sought(super().seek, offset, whence)
+
+
+class _Memory(io.BytesIO):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return _sought(super().seek, offset, whence)
+
+
+ByteFile = _Disk | _Memory
+
+
+def _sought(seek: Callable[[int, int], int], offset: int, whence: int) -> int:
+    """Return the new position, or a negative error number as libav expects it: damaged offsets point before 0."""
+    try:
+        return seek(offset, whence)
+    except (OSError, ValueError, OverflowError):
+        return -errno.EINVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,7 @@ class MediaSource:
                     f"{self.name}: {len(self.data)} bytes are more than the {limits.max_segment_bytes} that a segment "
                     "may have; raise RUNGWATCH_DECODE_MAX_SEGMENT_BYTES if this is meant"
                 )
-            file: ByteFile = io.BytesIO(self.data)
+            file: ByteFile = _Memory(self.data)
         else:
             assert self.path is not None
             file = _opened(self.path, self.name)
@@ -66,7 +87,7 @@ class MediaSource:
         return file
 
 
-def _opened(path: Path, name: str) -> io.FileIO:
+def _opened(path: Path, name: str) -> _Disk:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # non-blocking: a pipe must not hang
     except (FileNotFoundError, NotADirectoryError):
@@ -84,4 +105,4 @@ def _opened(path: Path, name: str) -> io.FileIO:
     if facts.st_size == 0:
         os.close(descriptor)
         raise EmptyInput(f"{name}: zero bytes; copy or export it again")
-    return io.FileIO(descriptor, "rb")
+    return _Disk(descriptor, "rb")

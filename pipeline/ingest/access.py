@@ -156,7 +156,7 @@ class Access:
         if any("\0" in choice for choice in choices):
             raise NotAllowed(f"{shown(base)} points to {reference[:80]!r}, which is no usable address")
         paths = [absolute(folder / choice) for choice in dict.fromkeys(choices)]
-        path = next((path for path in paths if _exists(path)), paths[0])
+        path = next((path for path in paths if os.path.exists(path)), paths[0])  # noqa: PTH110
         if scope.folder is None or not Path(os.path.realpath(path)).is_relative_to(scope.folder):
             raise NotAllowed(
                 f"{shown(base)} points to {path}, outside of its folder: not read; "
@@ -216,10 +216,3 @@ def _file_parts(uri: str) -> tuple[str, str]:
 def _decoded(path: str) -> str:
     # File names may hold any bytes.
     return unquote(path, errors="surrogateescape")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False

@@ -1,5 +1,6 @@
 """From what the user names to streams: files, folders, playlists, manifests, addresses."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pipeline.errors import BadPlaylist, NotAllowed, NotFound, Rejected, Transie
 from pipeline.ingest import dash, hls
 from pipeline.ingest.access import SCHEME, absolute, as_path, is_remote, shown
 from pipeline.ingest.fetch import Fetcher
-from pipeline.ingest.folder import DASH_EXTENSIONS, HLS_EXTENSIONS, list_folder
+from pipeline.ingest.folder import DASH_EXTENSIONS, HLS_EXTENSIONS, Listing, list_folder
 from pipeline.ingest.hls_playlist import is_master
 from pipeline.ingest.names import UniqueNames, common_name, file_name, file_stems, path_of
 from pipeline.ingest.source import Source
@@ -124,30 +125,38 @@ class _Finder:
             raise NotFound(f"{folder}: no media in this folder{f' ({words})' if words else ''}; name a media file")
         if words:
             notes.append(words)
+        ladders, mentioned = self._ladders(listing, notes)
+        yield from ladders
+        for path in listing.media:
+            if absolute(path) not in mentioned:
+                # Links in a folder that the user named are meant to be followed.
+                yield _MediaFile(str(path), self._fetcher.access.admit_file(path))
+
+    def _ladders(self, listing: Listing, notes: list[str]) -> tuple[list[_Found], set[Path]]:
+        """Return the ladders of a folder, and every file that they mention."""
+        found: list[_Found] = []
         mentioned: set[Path] = set()
-        playlists: list[tuple[int, str, Path]] = [
+        playlists = [
             *((0 if self._is_master(path) else 2, ".m3u8", path) for path in listing.hls),
             *((1, ".mpd", path) for path in listing.dash),
         ]
         # Masters first, because they mention the media playlists beside them.
-        for rank, kind, path in sorted(playlists, key=lambda item: item[0]):
+        for _, kind, path in sorted(playlists, key=lambda item: item[0]):
             if absolute(path) in mentioned:
                 continue
             try:
                 source = self._source(path)
                 draft = self._playlist(source, kind)
             except (Rejected, Transient) as exc:
-                yield str(path), exc
+                found.append((str(path), exc))
                 continue
-            if rank and _files(draft) and _files(draft) <= mentioned:
+            files = _files(draft)
+            if files and files <= mentioned:
                 notes.append(f"passed over: {path.name}, which lists the same media as a playlist before it")
                 continue
             mentioned |= dash.mentioned(source) if kind == ".mpd" else hls.mentioned(source)
-            yield draft
-        for path in listing.media:
-            if absolute(path) not in mentioned:
-                # Links in a folder that the user named are meant to be followed.
-                yield _MediaFile(str(path), self._fetcher.access.admit_file(path))
+            found.append(draft)
+        return found, mentioned
 
     def _is_master(self, path: Path) -> bool:
         try:
@@ -160,23 +169,20 @@ class _Finder:
 def _local(given: str) -> Path | None:
     """Return the path that was named, None for an http(s) address. Raises NotAllowed, NotFound."""
     path = Path(given)
-    try:
-        there = path.exists()
-    except OSError:
-        there = False
-    if there:
+    # Not the methods of Path: they raise where a name is too long or a folder is closed.
+    if os.path.exists(path):  # noqa: PTH110
         return path
     if is_remote(given):
         return None
     match = SCHEME.match(given)
     if match and match[1].lower() == "file":
         path = as_path("file" + given[4:])
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110
             raise NotFound(f"{path}: not there; check the path")
         return path
     if match:
         raise NotAllowed(f"{given[:200]}: {match[1]!r} addresses are not read; name a file, a folder or http(s)")
-    if path.is_symlink():
+    if os.path.islink(path):  # noqa: PTH114
         raise NotFound(f"{given}: a link to a file that is not there; correct the link")
     raise NotFound(f"{given}: not there; check the path")
 

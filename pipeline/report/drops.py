@@ -53,7 +53,7 @@ def find_drops(samples: Sequence[Sample]) -> list[Drop]:
     """Return the drops of one rendition in order of time.
 
     A segment opens a drop where it lies under the usual level by the least fall and by the two intervals
-    taken together; the drop ends with the first segment past half of the way back.
+    taken together; the drop ends with the first segment within half of that.
     """
     runs = _low_runs(samples)
     drops = [_drop(samples, first, end) for first, end in runs]
@@ -74,10 +74,9 @@ def _low_runs(samples: Sequence[Sample]) -> list[tuple[int, int]]:
             continue
         level = median(each.score for each in good)
         half = hypot(sample.half_interval, median(each.half_interval for each in good))
-        bar = level - max(LEAST_FALL_ALONE if sample.alone else LEAST_FALL, half)
-        if low:  # half of the way back, so that a score that wavers at the bar does not open ten drops
-            bar = (level + median(samples[each].score for each in low)) / 2
-        if sample.score < bar:
+        fall = max(LEAST_FALL_ALONE if sample.alone else LEAST_FALL, half)
+        # It ends nearer to the level than it opens, so that a score that wavers does not make ten drops.
+        if sample.score < level - (fall / 2 if low else fall):
             low.append(index)
             continue
         if low:

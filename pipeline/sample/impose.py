@@ -12,12 +12,9 @@ from pipeline.sample.buckets import TIME_TOLERANCE_SECONDS
 from pipeline.sample.difference import Recorder
 from pipeline.sample.likeness import Small, log_residual
 from pipeline.sample.match import Evidence, judge
-from pipeline.sample.offset import consensus
+from pipeline.sample.offset import REACH_FRAMES, consensus
 from pipeline.sample.protocol import Step
 from pipeline.sample.small import small_picture
-
-REACH_FRAMES = 4
-"""Frames of the slower of the two rungs to either side in which the offset is searched."""
 
 MOST_CANDIDATES = 16
 """Frames of the rung to either side at the most, however much faster it is than the reference."""

@@ -13,8 +13,8 @@ RESIDUAL_FLOOR = 0.2
 DETAIL_REACH = 4
 """Cells to either side of the local mean that is taken off: 9 x 9 of 64 x 36."""
 
-BAR_BELOW = 2.0
-"""Standard deviation along a row or column of cells under which it is a black bar, not picture."""
+BAR_BELOW = 32
+"""Luma that no cell of a black bar reaches at any instant; black is 16."""
 
 
 class Small:
@@ -47,13 +47,12 @@ def log_residual(reference: Small, other: Small) -> float:
 
 
 def picture_box(pictures: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """Return the rows and columns of [T, h, w] pictures without the bars around them.
+    """Return the rows and columns of [T, h, w] pictures without the black bars around them.
 
     Bars are the same on any two contents, and their edges would make them look alike.
     """
-    rows = pictures.std(axis=2).max(axis=0) >= BAR_BELOW  # [h]
-    columns = pictures.std(axis=1).max(axis=0) >= BAR_BELOW  # [w]
-    return _span(rows), _span(columns)
+    picture = pictures.max(axis=0) >= BAR_BELOW  # [h, w]
+    return _span(picture.any(axis=1)), _span(picture.any(axis=0))
 
 
 def detail_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -108,7 +107,7 @@ def _cosine(a: Floats, b: Floats) -> float:
 
 def _span(keep: NDArray[np.bool_]) -> slice:
     found = np.flatnonzero(keep)
-    # Less than a third left is no letterbox but a picture that is nearly flat: look at all of it.
+    # Less than a third left is no letterbox but a dark picture: look at all of it.
     if found.size == 0 or (found[-1] + 1 - found[0]) * 3 < keep.size:
         return slice(0, keep.size)
     return slice(int(found[0]), int(found[-1]) + 1)

@@ -16,6 +16,7 @@ from pipeline.sample.likeness import (
     picture_box,
     rms_between,
 )
+from pipeline.sample.offset import REACH_FRAMES, drift
 
 SAME_DETAIL = 0.32
 """Detail correlation from which two pictures show the same: other content stays under 0.2, the same over 0.45."""
@@ -36,7 +37,7 @@ MISFITS_FROM = 1 / 4
 """Share of the instants from which showing something else speaks against the rung. Less may come from a frame next
 to a cut at another frame rate, or from motion that a bad encode smears."""
 
-FROZEN_SECONDS = 1.0
+FROZEN_SECONDS = 0.5
 
 FROZEN_LEVELS = 8.0
 """Root mean square, in 8-bit steps, by which the reference must have moved on meanwhile. At crf 48 encoders skip a
@@ -48,7 +49,7 @@ FROZEN_SHARE = 0.25
 KEY_PICTURES = 0.1
 """Share of a frozen rung's pictures that may differ from the one before: key frames code the same anew."""
 
-DRIFT_GAIN = 0.7
+JUMP_GAIN = 0.7
 """Log residual that another offset must gain at an instant to speak against the one found."""
 
 
@@ -111,7 +112,8 @@ def judge(evidence: Evidence) -> tuple[Match, NDArray[np.bool_]]:
         text = "shows the same as the reference, which stands still: matched by time stamps"
         return _match(evidence, alike, fits=True, informative=False, text=text), fits_at
     late = _late_text(evidence)
-    text = "shows the same as the reference" + (f" and {late}" if late else "")
+    but = "" if same.all() else f" at {int(same.sum())} of {same.size} instants"
+    text = f"shows the same as the reference{but}" + (f" and {late}" if late else "")
     return _match(evidence, alike, fits=True, informative=True, text=text), fits_at
 
 
@@ -166,27 +168,37 @@ def _frozen_span_text(evidence: Evidence, within_seconds: float) -> str:
 
 def _drift_text(evidence: Evidence) -> str | None:
     """Say that no one offset holds for the segment; None: one does."""
-    rows = evidence.residuals
-    sides = rows.shape[1] // 2
+    sides = evidence.residuals.shape[1] // 2
     here = [
-        row
-        for row, reference in zip(rows, evidence.references, strict=True)
-        if not is_flat(reference) and not np.isnan(row[evidence.offset + sides])
+        instant
+        for instant, reference in enumerate(evidence.references)
+        if not is_flat(reference) and not np.isnan(evidence.residuals[instant, evidence.offset + sides])
     ]
-    best = np.array([int(np.nanargmin(row)) - sides for row in here])
-    gains = np.array([row[evidence.offset + sides] - np.nanmin(row) for row in here])
-    if best.size == 0:
+    if not here:
         return None
-    tolerance = max(2, sides // 2)  # 2 frames of the slower rung
-    against = (np.abs(best - evidence.offset) >= tolerance) & (gains >= DRIFT_GAIN)
-    if against.sum() < 2 or 4 * against.sum() < best.size:
+    rows = evidence.residuals[here]
+    ends = drift(rows, evidence.instants_seconds[here], max(1, sides // REACH_FRAMES)) or _jump(evidence, rows)
+    if ends is None:
         return None
-    third = max(1, best.size // 3)
-    first, last = (float(np.median(part)) * evidence.period_seconds for part in (best[:third], best[-third:]))
+    first, last = (evidence.around_seconds + end * evidence.period_seconds for end in ends)
+    if first == last:
+        return f"comes {first:+.3f} s off the reference, which is not where it was looked for"
     return (
         "does not keep its distance in time from the reference: "
-        f"from {evidence.around_seconds + first:+.3f} s to {evidence.around_seconds + last:+.3f} s in one segment"
+        f"from {first:+.3f} s to {last:+.3f} s within the segment"
     )
+
+
+def _jump(evidence: Evidence, rows: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Return the offsets in frames of the earlier and the later instants where several speak against the one found."""
+    sides = rows.shape[1] // 2
+    best = np.nanargmin(rows, axis=1) - sides  # [instants]
+    gains = rows[:, evidence.offset + sides] - np.nanmin(rows, axis=1)
+    against = (np.abs(best - evidence.offset) >= max(2, sides // 2)) & (gains >= JUMP_GAIN)
+    if against.sum() < 2 or 4 * against.sum() < best.size:
+        return None
+    part = max(1, best.size // 3)
+    return int(np.median(best[:part])), int(np.median(best[-part:]))
 
 
 def _late_text(evidence: Evidence) -> str | None:
@@ -242,4 +254,4 @@ def _moves(evidence: Evidence, shown: NDArray[np.uint8]) -> bool:
     if change_level(shown) >= STILL_LEVELS:
         return True
     rows = evidence.residuals[~np.isnan(evidence.residuals).all(axis=1)]
-    return bool(rows.size and (np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1)).max() > DRIFT_GAIN)
+    return bool(rows.size and (np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1)).max() > JUMP_GAIN)

@@ -17,7 +17,7 @@ from ingest_playlists import (
 )
 
 from pipeline.errors import NotAllowed, NotFound
-from pipeline.ingest import Fetcher, Stream
+from pipeline.ingest import Fetcher, Stream, find_streams
 from schemas import Resource, TimeBasis
 
 
@@ -156,7 +156,8 @@ def test_a_folder_with_one_media_playlist_is_one_rendition(tmp_path: Path) -> No
 
 
 def test_a_folder_with_a_manifest_is_its_ladder_with_all_its_files(tmp_path: Path) -> None:
-    audio = '<AdaptationSet mimeType="audio/mp4"><Representation id="a"><BaseURL>a.mp4</BaseURL></Representation></AdaptationSet>'
+    sound = '<Representation id="a"><BaseURL>a.mp4</BaseURL></Representation>'
+    audio = f'<AdaptationSet mimeType="audio/mp4">{sound}</AdaptationSet>'
     video = f'<AdaptationSet mimeType="video/mp4">{representation("<BaseURL>v.mp4</BaseURL>")}</AdaptationSet>'
     write(tmp_path / "show.mpd", manifest(f"<Period>{audio}{video}</Period>"))
     for name in ("a.mp4", "v.mp4"):
@@ -171,7 +172,8 @@ def test_a_manifest_of_the_same_media_as_a_master_is_passed_over(tmp_path: Path)
     template = '<SegmentTemplate media="v$Number$.m4s" duration="6"/>'
     video = f'<AdaptationSet mimeType="video/mp4">{template}{representation()}</AdaptationSet>'
     write(tmp_path / "manifest.mpd", manifest(f"<Period>{video}</Period>"))
-    assert len(streams(find(tmp_path))) == 1
+    stream = find_one(tmp_path)
+    assert stream.notes == ("passed over: manifest.mpd, which lists the same media as a playlist before it",)
 
 
 def test_a_broken_playlist_in_a_folder_does_not_hide_the_rest(tmp_path: Path) -> None:
@@ -223,8 +225,6 @@ def test_a_playlist_stays_a_ladder_of_its_own_beside_a_ladder_of_files(tmp_path:
 
 
 def test_streams_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
-    from pipeline.ingest import find_streams
-
     first, second = write(tmp_path / "a.mp4", b"x"), tmp_path / "b.mp4"
     settings = limits()
     with Fetcher(settings) as fetcher:

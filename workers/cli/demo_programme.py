@@ -25,7 +25,7 @@ from workers.cli.demo_footage import Footage, from_video, photographs
 PROGRAMME_SECONDS = 24
 SEGMENT_SECONDS = 4
 STARVED_FROM_SECONDS = 12
-STARVED_SHARE = 0.16
+STARVED_SHARE = 0.1
 """Of the rung's bitrate: what is left when an encoder is given too little by mistake, still decodable."""
 FROZEN_SECONDS = (6, 12)  # [start, end)
 OVERHEAD = 1.1
@@ -43,10 +43,10 @@ class _Rung:
 
 
 RUNGS = (
-    _Rung(1.0, "h264", 3_200_000),
-    _Rung(0.75, "h264", 1_700_000, "starved"),
-    _Rung(0.5, "hevc", 700_000, "frozen"),
-    _Rung(0.3, "h264", 350_000),
+    _Rung(1.0, "h264", 2_800_000),
+    _Rung(0.75, "h264", 1_300_000, "starved"),
+    _Rung(0.5, "hevc", 450_000, "frozen"),
+    _Rung(0.3, "h264", 250_000),
 )
 ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 

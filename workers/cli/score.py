@@ -56,23 +56,58 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PATH_OR_URL...")
 @click.option("--ladder", is_flag=True, help="The files given are renditions of one content: compare them.")
-@click.option("--basis", type=click.Choice(["auto", "alone"]), default="auto", show_default=True,
-              help="auto: rungs of a ladder against its best rung. alone: every rung by itself.")
-@click.option("--display-height", type=click.IntRange(16, 16384), metavar="LINES",
-              help="Height of the display the quality is judged on.  [default: the top rung's]")
-@click.option("--facts", type=click.Choice(["auto", "none"]), default="auto", show_default=True,
-              help="none: judge by pixels and sizes only, not by bitrate, codec or quantiser.")
-@click.option("--sampler", type=click.Choice(SAMPLERS), default="frame_difference", show_default=True,
-              help="Which frames of a segment are looked at.")
+@click.option(
+    "--basis",
+    type=click.Choice(["auto", "alone"]),
+    default="auto",
+    show_default=True,
+    help="auto: rungs of a ladder against its best rung. alone: every rung by itself.",
+)
+@click.option(
+    "--display-height",
+    type=click.IntRange(16, 16384),
+    metavar="LINES",
+    help="Height of the display the quality is judged on.  [default: the top rung's]",
+)
+@click.option(
+    "--facts",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="none: judge by pixels and sizes only, not by bitrate, codec or quantiser.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(SAMPLERS),
+    default="frame_difference",
+    show_default=True,
+    help="Which frames of a segment are looked at.",
+)
 @click.option("--frames", type=click.IntRange(1, 64), default=8, show_default=True, help="How many, per segment.")
-@click.option("--segment-seconds", type=click.FloatRange(0.2, 600), default=6.0, show_default=True,
-              help="How a plain file is cut.")
+@click.option(
+    "--segment-seconds",
+    type=click.FloatRange(0.2, 600),
+    default=6.0,
+    show_default=True,
+    help="How a plain file is cut.",
+)
 @model_options
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="jsonl: one SegmentScored a line, as they come.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="jsonl: one SegmentScored a line, as they come.",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of stdout.")
-@click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html",
-              help="Also write a page with charts and the worst frames; it works offline.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Also write a page with charts and the worst frames; it works offline.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def score(
     inputs: tuple[str, ...],
@@ -157,7 +192,9 @@ def check_report(path: Path | None) -> None:
         raise UsageError(f"--report {path}: no such folder; make it first, or name a file in one that exists.")
 
 
-def write_report(path: Path, streams: "tuple[StreamSummary, ...]", outcome: "Outcome", settings: dict[str, str]) -> None:
+def write_report(
+    path: Path, streams: "tuple[StreamSummary, ...]", outcome: "Outcome", settings: dict[str, str]
+) -> None:
     from pipeline.report.page import render  # noqa: PLC0415
 
     page = render(

@@ -84,7 +84,9 @@ class Session:
     ) -> None:
         self._stack.close()
 
-    def run(self, inputs: Sequence[str], *, as_ladder: bool, outcome: Outcome, report: Report) -> Iterator[SegmentScored]:
+    def run(
+        self, inputs: Sequence[str], *, as_ladder: bool, outcome: Outcome, report: Report
+    ) -> Iterator[SegmentScored]:
         """Score all inputs; yield every score as it comes, and gather everything in `outcome`."""
         for result in self._runner.score(self._streams(inputs, as_ladder, outcome), report):
             if isinstance(result, Failed):

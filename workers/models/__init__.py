@@ -13,9 +13,7 @@ WEIGHTS: dict[str, Path] = {"nano": Path(str(files("workers") / "weights" / "nan
 """Models with trained weights that come with the program; every other name of `ARCHITECTURES` has none yet."""
 
 
-def load_model(
-    name_or_path: str = DEFAULT_MODEL, *, device: str = "cpu", allow_untrained: bool = False
-) -> Model:
+def load_model(name_or_path: str = DEFAULT_MODEL, *, device: str = "cpu", allow_untrained: bool = False) -> Model:
     """Load a model by name, or a checkpoint by its path, onto a device (``cpu``, ``cuda``, ``cuda:1``).
 
     Raises:

@@ -34,11 +34,7 @@ class Checkpoint:
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors below ``prefix.``, without the prefix."""
-        return {
-            key.removeprefix(f"{prefix}."): t
-            for key, t in self.tensors.items()
-            if key.startswith(f"{prefix}.")
-        }
+        return {key.removeprefix(f"{prefix}."): t for key, t in self.tensors.items() if key.startswith(f"{prefix}.")}
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
@@ -63,9 +59,7 @@ def load(path: Path) -> Checkpoint:
         UsageError: The file is not there, is not a checkpoint, or is of a format that this version does not know.
     """
     if not path.is_file():
-        raise UsageError(
-            f"{path}: no checkpoint is there. `rungwatch doctor` lists the models that are installed."
-        )
+        raise UsageError(f"{path}: no checkpoint is there. `rungwatch doctor` lists the models that are installed.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -59,10 +59,7 @@ def _matrix(kind: str, size: int) -> Tensor:
     """Return a fixed operator as a matrix, so that a separable filter is two small matrix products."""
     if kind == "dct":
         rows = [
-            [
-                math.cos(math.pi * (2 * x + 1) * u / 16) * (math.sqrt(1 / 8) if u == 0 else 0.5)
-                for x in range(8)
-            ]
+            [math.cos(math.pi * (2 * x + 1) * u / 16) * (math.sqrt(1 / 8) if u == 0 else 0.5) for x in range(8)]
             for u in range(8)
         ]
         return torch.tensor(rows)
@@ -94,9 +91,7 @@ def pyramid(cells: Tensor) -> list[Tensor]:
     for _ in range(LEVELS):
         down = _matrix("down", cells.shape[-1])
         coarse = _both_ways(down, cells)  # [..., P/2, P/2]
-        levels.append(
-            cells - _both_ways(2 * down.T, coarse)
-        )  # expansion: the transpose, made up for the zeros
+        levels.append(cells - _both_ways(2 * down.T, coarse))  # expansion: the transpose, made up for the zeros
         cells = coarse
     return levels
 
@@ -143,9 +138,9 @@ def spatial(cells: Tensor) -> Tensor:
     across = (cells[..., 1:] - cells[..., :-1]).abs()  # [T, N, P, P-1]
     down = (cells[..., 1:, :] - cells[..., :-1, :]).abs()
     for period in (8, 16):
-        edge = across[..., period - 1 :: period].mean(dim=(1, 2, 3)) + down[
-            ..., period - 1 :: period, :
-        ].mean(dim=(1, 2, 3))
+        edge = across[..., period - 1 :: period].mean(dim=(1, 2, 3)) + down[..., period - 1 :: period, :].mean(
+            dim=(1, 2, 3)
+        )
         inside = across[..., period // 2 - 1 :: period].mean(dim=(1, 2, 3)) + down[
             ..., period // 2 - 1 :: period, :
         ].mean(dim=(1, 2, 3))
@@ -176,9 +171,7 @@ def motion(cells: Tensor, before: Tensor) -> Tensor:
     middle, around = middle - level, before - level
     spectrum = torch.fft.rfft2(around) * torch.fft.rfft2(middle, s=(size, size)).conj()
     reach = 2 * _SEARCH_PX + 1
-    product = torch.fft.irfft2(spectrum, s=(size, size))[
-        ..., :reach, :reach
-    ]  # sum of middle * shifted around
+    product = torch.fft.irfft2(spectrum, s=(size, size))[..., :reach, :reach]  # sum of middle * shifted around
     sums = torch.nn.functional.pad(around.square().cumsum(-1).cumsum(-2), (1, 0, 1, 0))
     energy = (
         sums[..., block : block + reach, block : block + reach]

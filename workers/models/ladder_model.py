@@ -31,13 +31,11 @@ from workers.models.protocol import Prediction
 from workers.models.trees import Trees
 
 GUESS = ("alone", "alone_pixels", "ladder", "ladder_pixels", "best")
-"""What the trees say: with and without the facts of the stream, alone and against the reference; and of the reference."""
+"""What the trees say: with and without the facts of the stream, alone and against the reference; and of that."""
 CLIP = (*FIRST, *FACTS)
 _STREAM_ALONE = [SUMMARY.index(name) for name in STREAM]
 _STREAM_LADDER = [
-    index
-    for index, name in enumerate(SUMMARY_AGAINST)
-    if name in STREAM or name.removeprefix("best_") in STREAM
+    index for index, name in enumerate(SUMMARY_AGAINST) if name in STREAM or name.removeprefix("best_") in STREAM
 ]
 _MAX_BATCH = 8  # a larger batch was slower on the CPU; on a GPU the worker batches across segments
 
@@ -87,17 +85,27 @@ class Guesser:
     def __init__(self, alone: Trees, ladder: Trees) -> None:
         self.alone, self.ladder = alone, ladder
 
-    def guess(self, measured: Measured) -> NDArray[np.float32]:
-        """Return [len(GUESS)] for one clip."""
-        seen = [self.of_alone(measured, hide_stream=hide) for hide in (False, True)]
-        if measured.best is None:
-            return np.array([*seen, np.nan, np.nan, np.nan], np.float32)
-        best = [self.of_alone(measured.best, hide_stream=hide) for hide in (False, True)]
-        rows = [ladder_tree_row(measured, best[hide], hide_stream=bool(hide)) for hide in (0, 1)]
-        return np.array([*seen, *self.ladder.predict(np.stack(rows)), best[0]], np.float32)
+    def guess(self, clips: Sequence[Measured]) -> NDArray[np.float32]:
+        """Return [C, len(GUESS)] for C clips."""
+        guesses = np.full((len(clips), len(GUESS)), np.nan, np.float32)
+        seen, seen_hidden = self.of_alone(clips)
+        guesses[:, 0], guesses[:, 1] = seen, seen_hidden
+        beside = [index for index, clip in enumerate(clips) if clip.best is not None]
+        if beside:
+            best, best_hidden = self.of_alone([clip.best for clip in clips if clip.best is not None])
+            for column, said, hide in ((2, best, False), (3, best_hidden, True)):
+                rows = [ladder_tree_row(clips[i], said[n], hide_stream=hide) for n, i in enumerate(beside)]
+                guesses[beside, column] = self.ladder.predict(np.stack(rows))
+            guesses[beside, 4] = best
+        return guesses
 
-    def of_alone(self, measured: Measured, *, hide_stream: bool) -> float:
-        return float(self.alone.predict(tree_row(measured, hide_stream=hide_stream)[None])[0])
+    def of_alone(self, clips: Sequence[Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the first forest says of C clips, with and without the facts of the stream: [C] each."""
+        with_facts, without = (
+            self.alone.predict(np.stack([tree_row(clip, hide_stream=hide) for clip in clips]))
+            for hide in (False, True)
+        )
+        return with_facts, without
 
 
 def start_of(guess: NDArray[np.float32]) -> float:
@@ -119,7 +127,7 @@ class Scaler:
         return torch.cat([scaled, unknown.float()], dim=-1)
 
 
-def collate(clips: Sequence[Measured], guesses: Sequence[NDArray[np.float32]], scaler: Scaler) -> Batch:
+def collate(clips: Sequence[Measured], guesses: NDArray[np.float32], scaler: Scaler) -> Batch:
     """Return clips of up to T frames as one batch, the shorter ones padded."""
     frames = max(len(clip.times) for clip in clips)
 
@@ -135,13 +143,10 @@ def collate(clips: Sequence[Measured], guesses: Sequence[NDArray[np.float32]], s
         frame=torch.stack([padded(scaler("frame", clip.frame)) for clip in clips]),
         clip=torch.stack([scaler("clip", np.concatenate([clip.first, clip.facts])) for clip in clips]),
         against=torch.stack(
-            [
-                padded(scaler("against", clip.against if clip.against is not None else nothing))
-                for clip in clips
-            ]
+            [padded(scaler("against", clip.against if clip.against is not None else nothing)) for clip in clips]
         ),
         best=torch.stack([scaler("best", summary(clip.best) if clip.best else no_best) for clip in clips]),
-        guess=torch.stack([scaler("guess", guess) for guess in guesses]),
+        guess=scaler("guess", guesses),
         has_best=torch.tensor([clip.best is not None for clip in clips]),
     )
 
@@ -159,9 +164,7 @@ class LadderModel:
         self.grid = CellGrid(config.grid, config.grid, config.cell_px)
         self._device = torch.device(device)
         self._network = LadderNetwork(config)
-        self._network.load_state_dict(
-            {key: t.float() for key, t in checkpoint.part("network").items()}, strict=True
-        )
+        self._network.load_state_dict({key: t.float() for key, t in checkpoint.part("network").items()}, strict=True)
         self._network.eval().to(self._device)
         # Swin in bf16 (AMX and tensor cores), the rest in fp32: the score moves by less than 0.1 point.
         self._network.spatial.swin.to(torch.bfloat16)
@@ -178,7 +181,7 @@ class LadderModel:
         return predictions
 
     def _predict(self, clips: Sequence[Measured]) -> list[Prediction]:
-        guesses = [self._guesser.guess(clip) for clip in clips]
+        guesses = self._guesser.guess(clips)
         batch = _to(collate(clips, guesses, self._scaler), self._device)
         starts = torch.tensor([start_of(guess) / 100 for guess in guesses], device=self._device)
         output = self._network(batch, starts)

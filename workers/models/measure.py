@@ -70,9 +70,7 @@ def _first(clip: Clip, spatial: Tensor) -> NDArray[np.float32]:
 
 
 @torch.inference_mode()
-def compare(
-    measured: Measured, shown: NDArray[np.uint8], best: Measured, sheet: NDArray[np.uint8]
-) -> Measured:
+def compare(measured: Measured, shown: NDArray[np.uint8], best: Measured, sheet: NDArray[np.uint8]) -> Measured:
     """Return `measured` with what differs from the reference; both [T, N, P, P] cut at the same places and times."""
     if shown.shape != sheet.shape:
         raise ValueError(f"expected the shape of the reference's sheet {sheet.shape}, got {shown.shape}")
@@ -92,11 +90,7 @@ def summary(measured: Measured) -> NDArray[np.float32]:
     """Return one row [len(SUMMARY)] for the boosted trees: means over the frames, and the clip's facts."""
     with np.errstate(all="ignore"):
         means = _mean(measured.frame)
-        spread = (
-            np.nanstd(measured.frame[:, _SPREAD_COLUMNS], axis=0)
-            if len(measured.frame) > 1
-            else _nans(_SPREAD)
-        )
+        spread = np.nanstd(measured.frame[:, _SPREAD_COLUMNS], axis=0) if len(measured.frame) > 1 else _nans(_SPREAD)
     return np.concatenate([means, spread, measured.first, measured.facts]).astype(np.float32)
 
 

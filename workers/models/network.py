@@ -108,9 +108,7 @@ class SpatialModule(nn.Module):
         fused: Tensor | None = None
         for stage, project in zip(self.swin.layers, self.project, strict=True):
             x = stage(x)  # [M, h, w, C]
-            pooled = nn.functional.adaptive_avg_pool2d(
-                x.permute(0, 3, 1, 2).float(), self.pooled
-            )  # [M, C, 4, 4]
+            pooled = nn.functional.adaptive_avg_pool2d(x.permute(0, 3, 1, 2).float(), self.pooled)  # [M, C, 4, 4]
             token = project(nn.functional.layer_norm(pooled.flatten(2).transpose(1, 2), [x.shape[-1]]))
             fused = token if fused is None else fused + token  # [M, 16, D]
         if fused is None:
@@ -151,9 +149,7 @@ class LadderNetwork(nn.Module):
     def forward(self, batch: Batch, guess: Tensor) -> Output:
         """Score a batch; `guess` [B] in 0..1 is where the trees stand, the network moves from there."""
         clips, frames = batch.present.shape
-        pixels = torch.zeros(
-            clips, frames, self.config.width, dtype=batch.frame.dtype, device=batch.frame.device
-        )
+        pixels = torch.zeros(clips, frames, self.config.width, dtype=batch.frame.dtype, device=batch.frame.device)
         tokens = self.spatial(_fragments(batch.cells[batch.present], self.config.grid))  # [M, D]
         pixels = pixels.masked_scatter(batch.present[..., None], tokens.to(pixels.dtype))
         best = torch.where(batch.has_best[:, None], self.best_token(batch.best), self.alone)  # [B, D]
@@ -163,17 +159,13 @@ class LadderNetwork(nn.Module):
             [self.ask.expand(clips, -1), self.clip_token(batch.clip), best, self.guess_token(batch.guess)], 1
         )
         x = torch.cat([head, frame], dim=1)  # [B, 4 + T, D]
-        padding = torch.cat(
-            [torch.zeros(clips, head.shape[1], dtype=torch.bool, device=x.device), ~batch.present], 1
-        )
+        padding = torch.cat([torch.zeros(clips, head.shape[1], dtype=torch.bool, device=x.device), ~batch.present], 1)
         x = self.norm(self.temporal(x, src_key_padding_mask=padding))
         correction, log_spread = self.score(x[:, 0]).float().unbind(dim=1)
         score = guess + correction
         around = self.frame_score(x[:, head.shape[1] :]).float().squeeze(2)  # [B, T]
         count = batch.present.sum(dim=1, keepdim=True)
-        around = (
-            around - (around * batch.present).sum(dim=1, keepdim=True) / count
-        )  # frames average to the clip
+        around = around - (around * batch.present).sum(dim=1, keepdim=True) / count  # frames average to the clip
         return Output(score, score[:, None] + around, torch.exp(log_spread - 3.0), x[:, 0].float())
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_CHUNK = 128  # rows at a time: 900 trees then step down in arrays of some 100,000
+
+
 @dataclass(frozen=True, slots=True)
 class Trees:
     """A sum of trees. Node 0 of each is its root; a child below zero is the leaf ``-child - 1``."""
@@ -28,17 +31,24 @@ class Trees:
         """Return [R] sums over all trees for rows [R, columns]; NaN means unknown."""
         if rows.ndim != 2 or rows.shape[1] != self.columns:
             raise ValueError(f"expected rows [R, {self.columns}], got {rows.shape}")
-        return np.array([self._one(row) for row in rows])
+        chunks = [self._sums(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
+        return np.concatenate(chunks) if chunks else np.zeros(0)
 
-    def _one(self, row: NDArray[np.float32]) -> float:
-        trees = np.arange(len(self.column))
-        node = np.zeros(len(self.column), np.int64)  # [trees]; all trees step down together
-        while (inner := node >= 0).any():
-            at = (trees[inner], node[inner])
-            value = row[self.column[at]]
+    def _sums(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        count = len(self.column)
+        row = np.repeat(np.arange(len(rows)), count)  # [R * trees]; all rows step down all trees together
+        tree = np.tile(np.arange(count), len(rows))
+        node = np.zeros(len(row), np.int64)
+        open_ = np.arange(len(row))
+        while len(open_):
+            at = (tree[open_], node[open_])
+            value = rows[row[open_], self.column[at]]
             goes_left = np.where(np.isnan(value), self.unknown_left[at], value <= self.threshold[at])
-            node[inner] = np.where(goes_left, self.left[at], self.right[at])
-        return float(self.leaf[trees, -node - 1].sum(dtype=np.float64))
+            node[open_] = np.where(goes_left, self.left[at], self.right[at])
+            open_ = open_[node[open_] >= 0]
+        leaves = self.leaf[tree, -node - 1].reshape(len(rows), count)
+        sums: NDArray[np.float64] = leaves.sum(axis=1, dtype=np.float64)
+        return sums
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a checkpoint stores."""
@@ -84,10 +94,10 @@ class Trees:
             for place, (column, threshold, left, right, unknown_left) in enumerate(inner):
                 trees.column[index, place] = column
                 # Rounded down, so that a float32 row compares as the float64 threshold would.
-                single = np.float32(threshold)
-                trees.threshold[index, place] = (
-                    np.nextafter(single, np.float32(-np.inf)) if single > threshold else single
-                )
+                with np.errstate(over="ignore"):  # "everything to the left" is the largest double
+                    single = np.float32(threshold)
+                    below = np.nextafter(single, np.float32(-np.inf))
+                trees.threshold[index, place] = below if threshold < float(single) else single
                 trees.left[index, place], trees.right[index, place] = left, right
                 trees.unknown_left[index, place] = unknown_left
         return trees
@@ -110,9 +120,7 @@ def _flatten(root: dict[str, Any]) -> tuple[list[_Inner], list[float]]:
         place = len(inner)
         inner.append((0, 0.0, 0, 0, False))
         # Without missing values in training LightGBM reads NaN as zero.
-        unknown_left = (
-            bool(node["default_left"]) if node["missing_type"] == "NaN" else 0.0 <= node["threshold"]
-        )
+        unknown_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else node["threshold"] >= 0.0
         left, right = walk(node["left_child"]), walk(node["right_child"])
         inner[place] = (int(node["split_feature"]), float(node["threshold"]), left, right, unknown_left)
         return place

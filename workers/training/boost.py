@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.models.facts import FACTS, STREAM
-from workers.models.ladder_model import Guesser, ladder_tree_row, tree_row
+from workers.models.ladder_model import GUESS, Guesser, ladder_tree_row, tree_row
 from workers.models.measure import Measured
 from workers.models.trees import Trees
 from workers.training.extract import Sample, against
@@ -60,9 +60,9 @@ def cases_of(samples: Sequence[Sample], folds: int) -> list[Case]:
 @dataclass(frozen=True, slots=True)
 class Grown:
     guesser: Guesser
-    guesses: list[NDArray[np.float32]]
-    """Out of fold, one a case; see `GUESS`."""
-    hidden: list[NDArray[np.float32]]
+    guesses: NDArray[np.float32]  # [cases, len(GUESS)]
+    """Out of fold."""
+    hidden: NDArray[np.float32]  # [cases, len(GUESS)]
     """The same with the facts of the stream hidden."""
 
 
@@ -77,14 +77,13 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
     alone_of_fold = [alone([case for case in cases if case.fold != fold]) for fold in range(folds)]
     # What is said of each reference by trees that have not seen it: the ladder forest must learn from references
     # as uncertain as those that it will meet.
-    best_guess = {
-        (id(case.measured), hide): float(
-            alone_of_fold[case.fold].predict(tree_row(case.measured, hide_stream=hide)[None])[0]
-        )
-        for case in cases
-        if case.measured.best is None
-        for hide in (False, True)
-    }
+    best_guess: dict[tuple[int, bool], float] = {}
+    for fold, trees_of_fold in enumerate(alone_of_fold):
+        apart = [case.measured for case in cases if case.fold == fold and case.measured.best is None]
+        for hide in (False, True):
+            rows = np.stack([tree_row(measured, hide_stream=hide) for measured in apart])
+            for measured, said in zip(apart, trees_of_fold.predict(rows), strict=True):
+                best_guess[id(measured), hide] = float(said)
 
     def ladder(chosen: Sequence[Case]) -> Trees:
         rows, scores = [], []
@@ -97,14 +96,23 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
         return _train(rows, scores, trees, seed, threads)
 
     held_out = [
-        Guesser(alone_of_fold[fold], ladder([case for case in cases if case.fold != fold]))
-        for fold in range(folds)
+        Guesser(alone_of_fold[fold], ladder([case for case in cases if case.fold != fold])) for fold in range(folds)
     ]
     return Grown(
         guesser=Guesser(alone(cases), ladder(cases)),
-        guesses=[held_out[case.fold].guess(case.measured) for case in cases],
-        hidden=[held_out[case.fold].guess(hidden(case.measured)) for case in cases],
+        guesses=_out_of_fold(held_out, cases, [case.measured for case in cases]),
+        hidden=_out_of_fold(held_out, cases, [hidden(case.measured) for case in cases]),
     )
+
+
+def _out_of_fold(
+    held_out: Sequence[Guesser], cases: Sequence[Case], clips: Sequence[Measured]
+) -> NDArray[np.float32]:
+    guesses = np.zeros((len(cases), len(GUESS)), np.float32)
+    for fold, guesser in enumerate(held_out):
+        members = [index for index, case in enumerate(cases) if case.fold == fold]
+        guesses[members] = guesser.guess([clips[index] for index in members])
+    return guesses
 
 
 def hidden(measured: Measured) -> Measured:
@@ -114,9 +122,7 @@ def hidden(measured: Measured) -> Measured:
     return replace(measured, facts=facts, best=hidden(measured.best) if measured.best else None)
 
 
-def _train(
-    rows: list[NDArray[np.float32]], scores: list[float], trees: int, seed: int, threads: int
-) -> Trees:
+def _train(rows: list[NDArray[np.float32]], scores: list[float], trees: int, seed: int, threads: int) -> Trees:
     data = lightgbm.Dataset(np.stack(rows), np.array(scores))
     settings = {**_SETTINGS, "seed": seed, "num_threads": threads}
     return Trees.from_lightgbm(lightgbm.train(settings, data, num_boost_round=trees).dump_model())

@@ -37,8 +37,7 @@ class Evaluation:
             "model": self.model,
             "questions": {name: found.to_dict() for name, found in self.questions.items()},
             "groups": {
-                name: {key: found.to_dict() for key, found in group.items()}
-                for name, group in self.groups.items()
+                name: {key: found.to_dict() for key, found in group.items()} for name, group in self.groups.items()
             },
             "baselines": {name: found.to_dict() for name, found in self.baselines.items()},
         }
@@ -134,9 +133,7 @@ def _baselines(samples: Sequence[Sample], asked: Sequence[Case]) -> dict[str, Fi
     scores = np.array([sample.vmaf for sample in known])
     found: dict[str, Figures] = {}
     facts = [SUMMARY.index(name) for name in FACTS]
-    metadata = [
-        SUMMARY.index(n) for n in FACTS if n in ("scale", "bits_shown", "bits_coded") or n.startswith("codec")
-    ]
+    metadata = [SUMMARY.index(n) for n in FACTS if n in ("scale", "bits_shown", "bits_coded") or n.startswith("codec")]
     inputs = {
         "scale alone": [SUMMARY.index("scale")],
         "bits per displayed pixel alone": [SUMMARY.index("bits_shown")],
@@ -179,9 +176,7 @@ def calibrate(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
         halves = np.array([_half(case.sample.content) for case in asked])
         reach[basis] = _conformal(ratios)
         coverage[basis] = float(
-            np.mean(
-                [np.mean(ratios[halves == half] <= _conformal(ratios[halves != half])) for half in (0, 1)]
-            )
+            np.mean([np.mean(ratios[halves == half] <= _conformal(ratios[halves != half])) for half in (0, 1)])
         )
     save(replace(checkpoint, calibration={"reach": reach, "coverage": coverage}), path)
     return coverage

@@ -51,11 +51,7 @@ class Sample:
 def extract(data: Path, out: Path, *, jobs: int, seed: int = 0) -> Iterator[tuple[str, int, str]]:
     """Measure every labelled content of `data` that `out` does not hold yet; yield (content, clips, message)."""
     out.mkdir(parents=True, exist_ok=True)
-    todo = [
-        labels
-        for labels in sorted((data / "labels").glob("*.json"))
-        if not (out / f"{labels.stem}.npz").exists()
-    ]
+    todo = [labels for labels in sorted((data / "labels").glob("*.json")) if not (out / f"{labels.stem}.npz").exists()]
     with ProcessPoolExecutor(jobs) as pool:
         running = {pool.submit(_extract_content, data, labels, out, seed): labels.stem for labels in todo}
         for future in as_completed(running):
@@ -65,9 +61,7 @@ def extract(data: Path, out: Path, *, jobs: int, seed: int = 0) -> Iterator[tupl
 
 def load_samples(folder: Path, contents: Sequence[str] | None = None) -> list[Sample]:
     """Read the samples of all contents, or of those named."""
-    files = (
-        sorted(folder.glob("*.npz")) if contents is None else [folder / f"{name}.npz" for name in contents]
-    )
+    files = sorted(folder.glob("*.npz")) if contents is None else [folder / f"{name}.npz" for name in contents]
     return [sample for file in files for sample in _read(file)]
 
 
@@ -190,12 +184,7 @@ def _read(path: Path) -> list[Sample]:
     with np.load(path) as stored:
         facts = json.loads(bytes(stored["index"]).decode())
         measured = [
-            Measured(
-                **{
-                    field: stored[f"{index}.{field}"]
-                    for field in ("cells", "frame", "first", "facts", "times")
-                }
-            )
+            Measured(**{field: stored[f"{index}.{field}"] for field in ("cells", "frame", "first", "facts", "times")})
             for index in range(len(facts))
         ]
         return [
@@ -210,8 +199,7 @@ def _read(path: Path) -> list[Sample]:
                 vmaf_frames=stored[f"{index}.vmaf_frames"],
                 measured=measured[index],
                 references=tuple(
-                    (place, stored[f"{index}.against{number}"])
-                    for number, place in enumerate(fact["references"])
+                    (place, stored[f"{index}.against{number}"]) for number, place in enumerate(fact["references"])
                 ),
             )
             for index, fact in enumerate(facts)

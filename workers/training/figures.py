@@ -69,9 +69,7 @@ def figures(
 
 
 def _plcc(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    def logistic(
-        x: NDArray[np.float64], top: float, low: float, middle: float, slope: float
-    ) -> NDArray[np.float64]:
+    def logistic(x: NDArray[np.float64], top: float, low: float, middle: float, slope: float) -> NDArray[np.float64]:
         return np.asarray(low + (top - low) / (1 + np.exp(-np.clip((x - middle) / abs(slope), -60, 60))))
 
     start = [truth.max(), truth.min(), float(np.mean(predicted)), float(np.std(predicted)) + 1e-6]

@@ -45,9 +45,7 @@ def group_contrastive(features: Tensor, truth: Tensor, temperature: float = 0.5)
     if size < 2:
         return features.sum() * 0
     order = truth.argsort()
-    z = torch.nn.functional.normalize(
-        features[torch.cat([order[:size], order[-size:]])], dim=1
-    )  # [2 * size, D]
+    z = torch.nn.functional.normalize(features[torch.cat([order[:size], order[-size:]])], dim=1)  # [2 * size, D]
     alike = z @ z.T
     low = torch.arange(2 * size, device=z.device) < size
     same = low[:, None] == low[None, :]

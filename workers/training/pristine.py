@@ -105,9 +105,7 @@ def _film_photo(path: Path, rng: random.Random, soft: bool) -> list[Picture]:
         y = start_y + speed * time * math.sin(angle) + shake * rng.gauss(0, 1)
         view = cv2.getRotationMatrix2D((x, y), rotation * time, scale * (1 + zoom * time))
         view[:, 2] += (width / 2 - x, height / 2 - y)
-        picture = cv2.warpAffine(
-            photo, view, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        )
+        picture = cv2.warpAffine(photo, view, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         pictures.append(np.asarray(picture, np.uint8))
     return pictures
 
@@ -140,9 +138,7 @@ def _cut_window(content: Content, rng: random.Random, soft: bool) -> tuple[list[
     return pictures, rate
 
 
-def _display_size(
-    available_width: int, available_height: int, path: Path, rng: random.Random
-) -> tuple[int, int]:
+def _display_size(available_width: int, available_height: int, path: Path, rng: random.Random) -> tuple[int, int]:
     height = min(rng.choice(DISPLAY_LINES), available_height)
     width = min(round(height * rng.choice(ASPECTS)), available_width)
     if min(width, height) < 192:

@@ -171,9 +171,7 @@ def write_index(out: Path) -> int:
     return len(rows)
 
 
-def _make_content(
-    content: Content, companions: list[Path], out: Path, seed: int
-) -> tuple[int, tuple[str, ...]]:
+def _make_content(content: Content, companions: list[Path], out: Path, seed: int) -> tuple[int, tuple[str, ...]]:
     """Make all clips of one content; return how many, and one line for everything that was left out."""
     cv2.setNumThreads(1)
     rng = random.Random(f"{seed}/{content.content_id}")
@@ -232,9 +230,7 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         name = f"{len(plans):02d}_{kind}{CODECS[settings.codec].suffix}"
         plans.append(_Plan(name, kind, settings, first, frame))
 
-    def draw(
-        codec: CodecName, share: float, crf: tuple[int, int] | None = None, preset: str | None = None
-    ) -> Encode:
+    def draw(codec: CodecName, share: float, crf: tuple[int, int] | None = None, preset: str | None = None) -> Encode:
         size = scaled_size(codec, display, share)
         return draw_encode(codec, size, pristine.frame_rate, rng, crf=crf, preset=preset)
 

@@ -91,9 +91,7 @@ def train(
         name=recipe.architecture,
         tensors=tensors,
         config={"network": ARCHITECTURES[recipe.architecture].to_dict(), "recipe": asdict(recipe)},
-        calibration={
-            "reach": {"alone": math.log(10), "ladder": math.log(10)}
-        },  # 90 % of a Laplace distribution
+        calibration={"reach": {"alone": math.log(10), "ladder": math.log(10)}},  # 90 % of a Laplace distribution
         accuracy="not measured yet",
     )
     path = out / f"{recipe.architecture}.safetensors"
@@ -106,11 +104,9 @@ def _scales(cases: Sequence[Case], grown: Grown) -> dict[str, Tensor]:
     columns = {
         "frame": np.concatenate([measured.frame for measured in alone]),
         "clip": np.stack([np.concatenate([measured.first, measured.facts]) for measured in alone]),
-        "against": np.concatenate(
-            [m.against for m in (case.measured for case in cases) if m.against is not None]
-        ),
+        "against": np.concatenate([m.against for m in (case.measured for case in cases) if m.against is not None]),
         "best": np.stack([summary(measured) for measured in alone]),
-        "guess": np.stack(grown.guesses),
+        "guess": grown.guesses,
     }
     scales = {}
     for name, values in columns.items():
@@ -137,9 +133,7 @@ def _fit(
         by_content[case.sample.content].append(index)
     contents = sorted(by_content)
     steps = math.ceil(len(contents) / recipe.contents_in_batch)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
     state_file, log_file = out / "state.pt", out / "losses.jsonl"
     first_epoch = 0
@@ -221,21 +215,13 @@ def _step(
             guess = np.clip(guess + np.float32(rng.gauss(0, 12)), 0, 100).astype(np.float32)
         count = len(case.measured.times)
         seen = sorted(rng.sample(range(count), min(recipe.frames_seen, count)))
-        clips.append(
-            _view(hidden(case.measured) if hide else case.measured, seen, mirrored=rng.random() < 0.5)
-        )
+        clips.append(_view(hidden(case.measured) if hide else case.measured, seen, mirrored=rng.random() < 0.5))
         guesses.append(guess)
         frame_truth.append(torch.from_numpy(case.sample.vmaf_frames[seen] / 100))
-    batch = _to(collate(clips, guesses, scaler), recipe.device)
-    truth = torch.tensor(
-        [case.sample.vmaf / 100 for case in cases], dtype=torch.float32, device=recipe.device
-    )
-    start = torch.tensor(
-        [start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device
-    )
-    groups = {
-        content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))
-    }
+    batch = _to(collate(clips, np.stack(guesses), scaler), recipe.device)
+    truth = torch.tensor([case.sample.vmaf / 100 for case in cases], dtype=torch.float32, device=recipe.device)
+    start = torch.tensor([start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device)
+    groups = {content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))}
     group = torch.tensor([groups[case.sample.content] for case in cases], device=recipe.device)
     with torch.autocast(torch.device(recipe.device).type, torch.bfloat16):
         output = network(batch, start)

@@ -12,6 +12,8 @@
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const short = (text, most) => (text.length > most ? text.slice(0, most / 3) + "…" + text.slice(-(most * 2 / 3)) : text);
 
+  const wrapped = (text) => plain(text).replace(/(.{48,}?) /g, "$1<br>");
+
   const theme = () => dark.matches && !printing
     ? { key: "dark", ink: "#e8eaed", soft: "#9aa3ad", line: "#2d3339", panel: "#1b1f23", wrong: "#ff8a7a" }
     : { key: "light", ink: "#1c2024", soft: "#5d666f", line: "#e3e5e8", panel: "#ffffff", wrong: "#b3261e" };
@@ -55,13 +57,18 @@
     const traces = [], shapes = [];
     const every = stream.rungs.flatMap((rung) => rung.steps);
     const from = Math.min(...every.map((step) => step.start)), to = Math.max(...every.map((step) => step.end));
+    // Points to hover over, a few pixels apart whatever the length of a segment.
+    const spread = (start, end) => {
+      const number = Math.max(1, Math.round((end - start) / ((to - from) / 240)));
+      return Array.from({ length: number }, (_, each) => start + (end - start) * (each + 0.5) / number);
+    };
     const problems = stream.notes.filter((note) => note.severity === "problem");
     const lanes = stream.rungs.map((_, place) => place).filter((place) => problems.some((note) => note.rungs[0] === place));
     const foot = lanes.length ? Math.min(0.3, 0.05 + 0.045 * lanes.length) : 0;
 
     stream.rungs.forEach((rung, place) => {
       const colour = rung[colours.key], visible = !hidden[index][place];
-      const band = { x: [], y: [] }, line = { x: [], y: [] }, dots = { x: [], y: [], custom: [] };
+      const band = { x: [], y: [] }, line = { x: [], y: [], customdata: [] }, dots = { x: [], y: [] };
       let upper = [], lower = [];
       const closeBand = () => {
         for (const [x, y] of upper) { band.x.push(at(x)); band.y.push(y); }
@@ -72,22 +79,22 @@
       rung.steps.forEach((step, number) => {
         const before = rung.steps[number - 1];
         if (before && step.start - before.end > 0.25 * (step.end - step.start)) {
-          line.x.push(null); line.y.push(null);
+          line.x.push(null); line.y.push(null); line.customdata.push(null);
           closeBand();
         }
-        line.x.push(at(step.start), at(step.end)); line.y.push(step.score, step.score);
+        for (const seconds of [step.start, ...spread(step.start, step.end), step.end]) {
+          line.x.push(at(seconds)); line.y.push(step.score); line.customdata.push([plain(step.told), plain(step.more)]);
+        }
         upper.push([step.start, step.high], [step.end, step.high]);
         lower.push([step.start, step.low], [step.end, step.low]);
         dots.x.push(at((step.start + step.end) / 2)); dots.y.push(step.score);
-        dots.custom.push([plain(step.told), plain(step.more)]);
       });
       closeBand();
       traces.push({ ...band, type: "scatter", mode: "lines", fill: "toself", fillcolor: faded(colour, 0.1), line: { width: 0 }, hoverinfo: "skip", visible });
-      traces.push({ ...line, type: "scatter", mode: "lines", line: { color: colour, width: rung.steps.length > 80 ? 1.4 : 2.5 }, hoverinfo: "skip", visible });
+      traces.push({ ...line, type: "scatter", mode: "lines", line: { color: colour, width: rung.steps.length > 80 ? 1.4 : 2.5 }, name: plain(short(rung.label, 24)), hovertemplate: "%{customdata[0]} · %{customdata[1]}", visible });
       traces.push({
-        x: dots.x, y: dots.y, customdata: dots.custom, name: plain(short(rung.label, 24)), type: "scatter", mode: "markers", visible,
-        marker: { color: colour, symbol: SYMBOLS[place % SYMBOLS.length], size: 7, opacity: rung.steps.length > 60 ? 0 : 1 },
-        hovertemplate: "%{customdata[0]} · %{customdata[1]}",
+        ...dots, type: "scatter", mode: "markers", visible: visible && rung.steps.length <= 60, hoverinfo: "skip",
+        marker: { color: colour, symbol: SYMBOLS[place % SYMBOLS.length], size: 7 },
       });
     });
 
@@ -99,9 +106,10 @@
       if (place === undefined) return;
       const colour = stream.rungs[place][colours.key], visible = !hidden[index][place];
       note.spans.forEach(([start, end]) => {
+        const x = [start, ...spread(start, end), end].map(at);
         traces.push({
-          x: [at(start), at((start + end) / 2), at(end)], y: Array(3).fill(lanes.indexOf(place)), yaxis: "y2", type: "scatter", mode: "lines",
-          line: { color: colour, width: 9 }, text: Array(3).fill(plain(note.text)), hovertemplate: "%{text}<extra></extra>", visible, name: "",
+          x, y: x.map(() => lanes.indexOf(place)), text: x.map(() => wrapped(note.text)), yaxis: "y2", type: "scatter", mode: "lines",
+          line: { color: colour, width: 9 }, hovertemplate: "%{text}<extra></extra>", visible, name: "",
         });
       });
     });
@@ -114,6 +122,7 @@
       xaxis: {
         range: [at(from - pad), at(to + pad)], type: stream.live ? "date" : "linear", anchor: foot ? "y2" : "y", gridcolor: "rgba(0,0,0,0)", zeroline: false,
         linecolor: colours.line, ticks: "outside", tickcolor: colours.line, fixedrange: narrow, hoverformat: stream.live ? "%H:%M:%S" : ".1f",
+        unifiedhovertitle: { text: stream.live ? "%{x|%H:%M:%S} UTC" : "%{x:.1f} s" }, spikecolor: colours.soft, spikethickness: -1, spikedash: "dot",
         ...(stream.live ? {} : { tickmode: "array", tickvals: marks.values, ticktext: marks.texts }),
       },
       yaxis: scoreAxis(colours, { domain: [foot, 1] }),

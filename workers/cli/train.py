@@ -1,0 +1,137 @@
+"""`rungwatch train`: make data, measure it, train, evaluate."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workers.cli.progress import Progress
+
+_NEEDS = "cv2", "imageio_ffmpeg", "lightgbm", "scipy"
+
+
+@click.group()
+def train() -> None:
+    """Train a model of your own: synthesize, extract, run, evaluate.
+
+    \b
+    The whole way, on two cores, from a folder of pristine photographs and clips:
+      rungwatch train synthesize SOURCES data/     encodes with known VMAF (hours)
+      rungwatch train extract data/ samples/       decoded and measured as in production
+      rungwatch train run samples/ run/            trees, then the network on top of them
+      rungwatch train evaluate run/nano.safetensors samples/
+    """
+    import importlib.util  # noqa: PLC0415
+
+    from pipeline.errors import UsageError  # noqa: PLC0415
+
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"training needs more packages ({', '.join(missing)}): pip install 'rungwatch[train]'")
+
+
+@train.command()
+@click.argument("sources", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--contents", type=click.IntRange(1), help="Stop after so many contents.  [default: all]")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: int) -> None:
+    """Turn pristine photos/ and videos/ below SOURCES into ladders of real encodes labelled with VMAF.
+
+    What is finished is not made again, so that an interrupted run goes on where it stopped.
+    """
+    from workers.training.synthesize import synthesize as make  # noqa: PLC0415
+
+    def report(done: Any) -> None:
+        for message in done.messages:
+            click.echo(f"left out: {message}", err=True)
+        click.echo(
+            f"{done.done} of {done.total} contents, {done.clips} clips, about {done.left_seconds / 60:.0f} min left",
+            err=True,
+        )
+
+    rows = make(sources, out, contents=contents, seed=seed, jobs=jobs, report=report)
+    click.echo(f"{rows} clips: {out / 'index.parquet'}")
+
+
+@train.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+def extract(data: Path, out: Path, jobs: int) -> None:
+    """Decode and measure what `synthesize` made, once, into OUT. Resumable."""
+    from workers.training.extract import extract as measure  # noqa: PLC0415
+
+    for number, (content, clips, trouble) in enumerate(measure(data, out, jobs=jobs), start=1):
+        click.echo(f"{number}: {content}, {clips} clips" + (f"; left out: {trouble}" if trouble else ""), err=True)
+
+
+@train.command()
+@click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--recipe",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON with the fields of a recipe that differ from the defaults.",
+)
+@click.option("--hours", type=click.FloatRange(0.01), help="Bring the training to its end within that time.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, device: str) -> None:  # fmt: skip
+    """Train on SAMPLES, calibrate and measure on its validation contents; OUT keeps checkpoint, figures and curves."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from workers.training.curves import draw  # noqa: PLC0415
+    from workers.training.evaluate import calibrate, describe, write  # noqa: PLC0415
+    from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
+    from workers.training.extract import load_samples  # noqa: PLC0415
+    from workers.training.train import Recipe  # noqa: PLC0415
+    from workers.training.train import train as fit  # noqa: PLC0415
+
+    chosen = Recipe(**json.loads(recipe.read_text())) if recipe else Recipe()
+    loaded = load_samples(samples)
+    with Progress() as progress:
+        progress.say(f"{len(loaded)} clips; growing the trees")
+
+        def report(done: Any) -> None:
+            progress.say(
+                f"epoch {done.epoch} of {done.epochs}, step {done.step} of {done.steps}, loss {done.loss:.4f}, "
+                f"about {done.left_seconds / 60:.0f} min left"
+            )
+
+        path = fit(loaded, out, replace(chosen, device=device), report, hours=hours)
+    calibrate(path, loaded)
+    contents = len({sample.content for sample in loaded if sample.split == "validation"})
+    found = measure(path, loaded)
+    line = describe(path, found, f"{contents} contents of our own making")
+    write(measure(path, loaded), out / "evaluation.json")
+    draw(out)
+    click.echo(f"{path}: {line}")
+
+
+@train.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as JSON.")
+def evaluate(model: Path, samples: Path, out: Path | None) -> None:
+    """Measure a checkpoint on the validation contents of SAMPLES, beside the baselines that it has to beat."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
+    from workers.training.evaluate import write  # noqa: PLC0415
+    from workers.training.extract import load_samples  # noqa: PLC0415
+
+    found = measure(model, load_samples(samples))
+    table = Table(title=f"{found.model}: against VMAF on contents that it has not seen")
+    for column in ("question", "clips", "SROCC", "PLCC", "KROCC", "RMSE", "within", "pairs", "coverage"):
+        table.add_column(column, justify="left" if column == "question" else "right")
+    for name, figures in {**found.questions, **{f"baseline: {k}": v for k, v in found.baselines.items()}}.items():
+        shown = figures.to_dict()
+        cells = [f"{shown[key]:.3f}" for key in ("srocc", "plcc", "krocc", "rmse", "within", "pairs", "coverage")]
+        table.add_row(name, str(figures.clips), *cells)
+    Console(file=sys.stdout).print(table)
+    if out:
+        write(found, out)
