@@ -79,6 +79,8 @@ class Anchor:
     start_seconds: float
     """First picture of the reference segment."""
     frame_rate: Fraction | None
+    differences: DifferenceSeries | None = None
+    """How much the reference moves; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +143,5 @@ class Clip:
             pictures=self.small,
             start_seconds=self.start_seconds,
             frame_rate=self.facts.frame_rate,
+            differences=self.differences,
         )

@@ -17,7 +17,7 @@ from pipeline.clip import Anchor, Clip, DifferenceSeries, Match, SampledFrame, S
 from pipeline.decode import Media, MediaSource, open_media
 from pipeline.errors import Damaged, LimitExceeded, Truncated
 from pipeline.frame import Frame
-from pipeline.sample import SAMPLERS, Imposer, Recorder, Step, frozen_spans, is_black, small_picture, steps
+from pipeline.sample import SAMPLERS, Imposer, Recorder, Step, frozen_spans, is_black, small_picture, steps, still_beside
 from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rung
 
@@ -164,7 +164,7 @@ def _one_clip(
         pass
     if not cutter.frames:
         return None
-    return cutter.clip(window, ledger, passing.series, match)
+    return cutter.clip(window, ledger, passing.series, match, anchor)
 
 
 def _clock_gap(anchor: Anchor, first_seconds: float) -> float:
@@ -309,7 +309,14 @@ class _Cutter:
                 values = getattr(self, name)
                 setattr(self, name, [values[index] for index in kept] if values else values)
 
-    def clip(self, window: Window, ledger: _Ledger, series: DifferenceSeries, match: Match | None) -> Clip:
+    def clip(
+        self,
+        window: Window,
+        ledger: _Ledger,
+        series: DifferenceSeries,
+        match: Match | None,
+        anchor: Anchor | None,
+    ) -> Clip:
         if ledger.first_cells is None:
             raise Damaged(f"{self._job.source.name}: no picture in segment {window.number}.")
         coded = np.stack(self._coded)
@@ -329,16 +336,26 @@ class _Cutter:
             differences=series,
             start_seconds=ledger.first_seconds,
             match=match,
-            findings=tuple(_findings(facts, series, small)),
+            findings=tuple(_findings(facts, series, small, _still(series, match, anchor))),
             thumbnails=tuple(self._thumbnails),
         )
 
 
-def _findings(facts: SegmentFacts, series: DifferenceSeries, small: NDArray[np.uint8]) -> Iterator[Finding]:
-    for start, duration in frozen_spans(series):
+def _still(series: DifferenceSeries, match: Match | None, anchor: Anchor | None) -> list[tuple[float, float, str]]:
+    """Return where the picture stands still, and what that means: start, duration, words."""
+    if match is None or anchor is None or anchor.differences is None:
+        return [(start, duration, "the picture stands still") for start, duration in frozen_spans(series)]
+    beside = still_beside(series, anchor.differences, match.offset_seconds)
+    return [(start, duration, "the picture stands still while the reference moves") for start, duration in beside]
+
+
+def _findings(
+    facts: SegmentFacts, series: DifferenceSeries, small: NDArray[np.uint8], still: list[tuple[float, float, str]]
+) -> Iterator[Finding]:
+    for start, duration, text in still:
         yield Finding(
             kind=FindingKind.FROZEN,
-            text=f"the picture stands still for {duration:.1f} s",
+            text=f"{text} for {duration:.1f} s",
             start_seconds=start,
             duration_seconds=duration,
         )

@@ -76,6 +76,8 @@ class Scorer:
         findings: list[Finding] = []
         if sheet is None or match is None:
             return measured, findings
+        if not match.fits and any(found.kind is FindingKind.FROZEN for found in clip.findings):
+            return measured, findings  # that it stands still says why it does not fit
         if not match.fits:
             text = f"not compared with {sheet.rendition_id}: {match.text}"
             return measured, [Finding(kind=FindingKind.MISMATCH, text=text)]

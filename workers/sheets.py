@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.clip import Anchor, Clip
+from pipeline.clip import Anchor, Clip, DifferenceSeries
 from workers.models.measure import Measured
 
 _IN_MEMORY = 16  # sheets of about 1 MB with their measurements; the rest lies in a temporary folder
@@ -72,12 +72,23 @@ def join(sheets: Sequence[Sheet], start_seconds: float, end_seconds: float, most
             pictures=np.concatenate([sheet.anchor.pictures[chosen] for sheet, chosen in within])[keep],
             start_seconds=float(instants[keep][0]),
             frame_rate=largest.anchor.frame_rate,
+            differences=_joined([sheet.anchor.differences for sheet, _ in within]),
         ),
         shown=np.concatenate([sheet.shown[chosen] for sheet, chosen in within])[keep],
         measured=largest.measured,
         display_width_px=largest.display_width_px,
         display_height_px=largest.display_height_px,
         replaces=next((sheet.replaces for sheet, _ in within if sheet.replaces), None),
+    )
+
+
+def _joined(several: Sequence[DifferenceSeries | None]) -> DifferenceSeries | None:
+    known = [series for series in several if series is not None]
+    if len(known) < len(several):
+        return None
+    return DifferenceSeries(
+        np.concatenate([series.times_seconds for series in known]),
+        np.concatenate([series.differences for series in known]),
     )
 
 
@@ -130,6 +141,7 @@ class SheetStore:
 def _write(path: Path, sheet: Sheet) -> None:
     anchor, measured = sheet.anchor, sheet.measured
     rate = anchor.frame_rate or Fraction(0)
+    series = anchor.differences or DifferenceSeries(np.zeros(0), np.zeros(0, np.float32))
     np.savez(
         path,
         names=np.array([sheet.rendition_id, sheet.replaces or ""]),
@@ -139,6 +151,8 @@ def _write(path: Path, sheet: Sheet) -> None:
         instants=anchor.instants_seconds,
         places=np.array(anchor.places),
         pictures=anchor.pictures,
+        moving_times=series.times_seconds,
+        moving=series.differences,
         shown=sheet.shown,
         cells=measured.cells,
         frame=measured.frame,
@@ -160,6 +174,9 @@ def _read(path: Path) -> Sheet:
                 pictures=stored["pictures"],
                 start_seconds=float(stored["start"][0]),
                 frame_rate=rate or None,
+                differences=DifferenceSeries(stored["moving_times"], stored["moving"])
+                if len(stored["moving"])
+                else None,
             ),
             shown=stored["shown"],
             measured=Measured(

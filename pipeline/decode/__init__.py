@@ -4,13 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.decode.codecs import codec_is_there
     from pipeline.decode.media import Media, open_media
     from pipeline.decode.picture import Picture
     from pipeline.decode.source import MediaSource
 
-__all__ = ["Media", "MediaSource", "Picture", "open_media"]
+__all__ = ["Media", "MediaSource", "Picture", "codec_is_there", "open_media"]
 
-_HOMES = {"Media": "media", "MediaSource": "source", "Picture": "picture", "open_media": "media"}
+_HOMES = {
+    "Media": "media",
+    "MediaSource": "source",
+    "Picture": "picture",
+    "codec_is_there": "codecs",
+    "open_media": "media",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,7 @@ class IsolatedPool(Generic[J, R]):
         self._describe = describe
         self._changed = threading.Condition()
         self._idle = [_Process(self._setup) for _ in range(processes)]
+        self._at_work: set[_Process] = set()
         self._closed = False
 
     def __enter__(self) -> IsolatedPool[J, R]:
@@ -78,11 +79,11 @@ class IsolatedPool(Generic[J, R]):
             if self._closed:
                 raise RuntimeError("the pool is closed")
             process = self._idle.pop()
+            self._at_work.add(process)
         message = child.Job(job, _AHEAD)
         try:
             if not process.begin(message):  # died while idle: no job is to blame
-                process.end()
-                process = _Process(self._setup)
+                process = self._replaced(process)
                 if not process.begin(message):
                     raise RuntimeError(f"a decoder process did not start: {process.last_words()}")
         except BaseException:
@@ -96,15 +97,26 @@ class IsolatedPool(Generic[J, R]):
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []
+            for process in self._at_work:
+                process.kill()  # its stream meets the end of it, and gives it back
             self._changed.notify_all()
         for process in idle:
             process.end()
+
+    def _replaced(self, process: _Process) -> _Process:
+        process.end()
+        with self._changed:
+            self._at_work.discard(process)
+            fresh = _Process(self._setup)
+            self._at_work.add(fresh)
+        return fresh
 
     def give_back(self, process: _Process) -> None:
         """Take a process out of a stream's hands; a dead one is replaced at once."""
         if not process.is_usable:
             process.end()
         with self._changed:
+            self._at_work.discard(process)
             if self._closed:
                 process.end()
                 return
@@ -267,6 +279,9 @@ class _Process:
         size = os.fstat(self._errors).st_size
         text = os.pread(self._errors, _DETAIL_BYTES, max(0, size - _DETAIL_BYTES)).decode("utf-8", "replace").strip()
         return text or None
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def end(self) -> None:
         """Kill the process and free what belongs to it; may be called twice."""

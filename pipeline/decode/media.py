@@ -16,7 +16,6 @@ from pipeline.decode import duration, opening
 from pipeline.decode.deinterlace import Deinterlacer
 from pipeline.decode.geometry import Orientation, display_aspect, side_data
 from pipeline.decode.log import captured
-from pipeline.decode.luma import layout_of
 from pipeline.decode.notes import Notes
 from pipeline.decode.packets import PacketReader, VideoPacket, frame_rate_of
 from pipeline.decode.picture import Picture, PictureContext
@@ -73,7 +72,7 @@ class Media:
     """End of the last picture, exclusive: as the headers or the packets say, and exact once all is decoded.
     None: not known before all is decoded."""
     interlaced: bool
-    """An interlaced picture has come by."""
+    """An interlaced picture has come by; such pictures are deinterlaced (bwdif), one for one."""
 
     def __init__(self, source: MediaSource, limits: DecodeLimits, threads: int, export_qp: bool) -> None:
         self._source, self._limits, self._threads, self._export_qp = source, limits, threads, export_qp
@@ -161,7 +160,7 @@ class Media:
         self.frame_rate = None if self.still else frame_rate_of(stream)
         self._step_seconds = float(1 / self.frame_rate) if self.frame_rate else _DEFAULT_STEP_SECONDS
         # a segment is in memory anyway, and its exact end decides how it is cut into buckets
-        held = list(self._packets()) if self._source.data is not None else None
+        held = self._all_packets() if self._source.data is not None else None
         pictures = self._pictures(self._packets() if held is None else held)
         first = next(pictures, None)
         if first is None:
@@ -174,6 +173,13 @@ class Media:
         else:
             self.end_seconds = self._end_of_file()
         self._running = _resumed(first, pictures)
+
+    def _all_packets(self) -> list[VideoPacket]:
+        most = 2 * self._limits.max_frames  # two fields may come as two packets
+        held = list(itertools.islice(self._packets(), most + 1))
+        if len(held) > most:
+            raise self._too_many()
+        return held
 
     def _describe_picture(self, frame: av.VideoFrame) -> None:
         orientation = Orientation.of(frame)
@@ -188,7 +194,6 @@ class Media:
             display_aspect=self.display_aspect,
             untagged_gray_is_full=self.still or self.codec in ("png", "apng", "gif"),
         )
-        layout_of(frame.format.name)
         opening.check_dolby_vision(
             "", frame.color_trc, side_data(frame, Type.DOVI_METADATA) is not None, self._source.name
         )
@@ -260,9 +265,7 @@ class Media:
         deinterlacer = Deinterlacer(self._input.time_base)
         for frame in frames:
             yield from deinterlacer.feed(frame)
-            if deinterlacer.is_active and not self.interlaced:
-                self.interlaced = True
-                self._notes.interlaced(self._last_seconds)
+            self.interlaced = self.interlaced or deinterlacer.is_active
         yield from deinterlacer.flush()
 
     def _decoded(self, packets: Iterable[VideoPacket]) -> Iterator[av.VideoFrame]:
@@ -302,13 +305,16 @@ class Media:
                     log = []
                 count += 1
                 if max_frames is not None and count > max_frames:
-                    raise LimitExceeded(
-                        f"{name}: more than {max_frames} pictures in one segment; "
-                        "raise RUNGWATCH_DECODE_MAX_FRAMES if this is meant"
-                    )
+                    raise self._too_many()
                 yield frame
             if log and self.codec in _SAYS_DAMAGE_IN_LOG:
                 self._notes.damaged_packet(self._last_seconds, log[-1])
+
+    def _too_many(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"{self._source.name}: more than {self._limits.max_frames} pictures in one segment; "
+            "raise RUNGWATCH_DECODE_MAX_FRAMES if this is meant"
+        )
 
     def _nothing_came_out(self) -> Rejected:
         name, detail = self._source.name, "\n".join(self._decoder_log) or None

@@ -69,13 +69,6 @@ class Notes:
             at_seconds,
         )
 
-    def interlaced(self, at_seconds: float | None) -> None:
-        self._once(
-            FindingKind.INTERLACED,
-            "interlaced: scored after deinterlacing (bwdif, one picture per frame)",
-            at_seconds,
-        )
-
     def size_changed(self, before: str, after: str, at_seconds: float | None) -> None:
         self._once(
             FindingKind.TRUNCATED,

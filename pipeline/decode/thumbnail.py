@@ -8,8 +8,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from pipeline.decode.geometry import Orientation
 
-# libav counts quantisers in units of 118 (FF_QP2LAMBDA); 3 of 2..31 keeps the artefacts that are to be seen.
-_QUANTISER = 3 * 118
+# Of 1..31; at 4 a picture 480 wide is some 30 KB and still shows the artefacts that are to be seen.
+_QUANTISER = "4"
 _HD_HEIGHT_PX = 720
 # AVColorSpace -> the matrix of the same name; anything else is decided by the height, as players do.
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
@@ -40,8 +40,7 @@ def jpeg(frame: av.VideoFrame, orientation: Orientation, display_aspect: Fractio
     encoder.time_base = Fraction(1)
     encoder.thread_count = 1
     encoder.color_range = ColorRange.JPEG
-    encoder.qscale = True
-    encoder.global_quality = _QUANTISER
+    encoder.options = {"qmin": _QUANTISER, "qmax": _QUANTISER}  # libav's fixed-quality flag has no effect here
     small.pts, small.time_base = 0, Fraction(1)
     small.color_range = ColorRange.JPEG
     return b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])

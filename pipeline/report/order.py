@@ -8,7 +8,7 @@ from statistics import fmean
 
 from pipeline.report.findings import merged_spans
 from pipeline.report.rendition import Note, RenditionSummary, Severity, half_interval
-from pipeline.report.words import as_bitrate, as_span
+from pipeline.report.words import as_bitrate, as_span, count
 from schemas import FindingKind, SegmentScored, TimeBasis
 
 JND_POINTS = 6.0
@@ -53,23 +53,23 @@ def order_notes(renditions: Sequence[RenditionSummary]) -> list[Note]:
 def _inverted_pairs(dear: RenditionSummary, cheap: RenditionSummary) -> list[_Pair] | None:
     """Return the segments in which the dearer rung looks worse; None: nowhere by more than the noise.
 
-    Tested over the whole and over every run of segments. The mean difference must exceed `INVERSION_POINTS`
-    plus the joint interval over the root of the segments: the segments' errors are taken as independent, and
-    what they have in common is what the points are for.
+    Tested over every run of segments, and where none is enough, over the whole. The mean difference must exceed
+    `INVERSION_POINTS` plus the joint interval over the root of the segments: the segments' errors are taken as
+    independent, and what they have in common is what the points are for.
     """
-    if (dear.price_bps or 0) <= (cheap.price_bps or 0) or _better_codec(cheap, dear):
+    if (dear.price_bps or 0) <= (cheap.price_bps or 0) or _codec_explains(dear, cheap):
         return None
     pairs = _pairs(dear, cheap)
-    if pairs and _beyond_noise(pairs):
-        return pairs
     inverted = [pair for run in _runs(pairs) if _beyond_noise(run) for pair in run]
+    if not inverted and pairs and _beyond_noise(pairs):
+        return pairs
     return inverted or None
 
 
-def _better_codec(cheap: RenditionSummary, dear: RenditionSummary) -> bool:
-    """A newer codec that gives more for less is no fault of the ladder; the same the other way round is."""
-    ranks = [EFFICIENCY.get(each.media.codec, 2) for each in (cheap, dear)]
-    return ranks[0] > ranks[1]
+def _codec_explains(dear: RenditionSummary, cheap: RenditionSummary) -> bool:
+    """Say whether a newer codec may give more for less: at most half of the bits per generation."""
+    generations = EFFICIENCY.get(cheap.media.codec, 2) - EFFICIENCY.get(dear.media.codec, 2)
+    return generations > 0 and (dear.price_bps or 0) <= (cheap.price_bps or 0) * 2**generations
 
 
 def _pairs(dear: RenditionSummary, cheap: RenditionSummary) -> list[_Pair]:
@@ -82,7 +82,7 @@ def _pairs(dear: RenditionSummary, cheap: RenditionSummary) -> list[_Pair]:
         while other.start_seconds + other.duration_seconds <= middle and (following := next(others, None)):
             other = following
         covers = other.start_seconds <= middle < other.start_seconds + other.duration_seconds
-        if (covers or mine.duration_seconds == 0) and _is_comparable(other):
+        if (covers or mine.duration_seconds == 0) and _is_comparable(other) and _made_alike(mine, other):
             pairs.append(
                 _Pair(
                     mine.start_seconds,
@@ -98,6 +98,14 @@ def _pairs(dear: RenditionSummary, cheap: RenditionSummary) -> list[_Pair]:
 def _is_comparable(scored: SegmentScored) -> bool:
     """A segment that is broken, or of other content, says nothing about the order of the rungs."""
     return not any(finding.kind in BROKEN for finding in scored.findings)
+
+
+def _made_alike(one: SegmentScored, other: SegmentScored) -> bool:
+    """Whether two scores tell an order: both alone, or against the same reference.
+
+    A score against the other rung as its reference says how near it comes to it, not which of them is better.
+    """
+    return one.basis is other.basis and one.reference_rendition_id == other.reference_rendition_id
 
 
 def _runs(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
@@ -137,7 +145,7 @@ def _when(spans: Sequence[tuple[float, float]], summary: RenditionSummary) -> st
     start, end = spans[0]
     to_the_end = end >= last.start_seconds + last.duration_seconds - 0.5
     text = as_span(start, None if to_the_end else end, basis)
-    return text if len(spans) == 1 else f"{text} and in {len(spans) - 1} more places"
+    return text if len(spans) == 1 else f"{text}, and {count(len(spans) - 1, 'more time')}"
 
 
 def _adds_nothing(dear: RenditionSummary, cheap: RenditionSummary) -> list[Note]:

@@ -36,6 +36,8 @@ RAMP = {
 }
 """Colours of the rungs from best to worst, as RGB: one order of hue and lightness, which the colour-blind see too,
 and no red in it, which is kept for what is wrong."""
+STATED = frozenset({"model", "sampler", "display height"})
+"""Settings that the page states by itself, as the scores have them."""
 MOST_STEPS = 1500
 """Steps of one line; beyond that neighbouring segments are drawn as their mean."""
 
@@ -67,7 +69,8 @@ def render(
 
     Args:
         streams: As `summarise` gives them.
-        settings: What the run was made with, as label -> value, shown as they are (version, command, basis, ...).
+        settings: What the run was made with, as label -> value, shown as they are (version, inputs, basis, ...);
+            those in `STATED` are left out.
         rejected: What could not be scored.
         worst_frames: JPEG of the worst frame by (stream_id, rendition_id); those that are absent are left out.
         generated_at: With a time zone.
@@ -102,7 +105,7 @@ def render(
             for stream, own in zip(streams, rungs, strict=True)
         ],
         rejected=rejected,
-        settings=settings,
+        settings={name: value for name, value in settings.items() if name not in STATED},
         identities=_identities(streams),
         generated_at=generated_at.astimezone(UTC),
         data={"streams": [_chart(stream, own) for stream, own in zip(streams, rungs, strict=True)]},

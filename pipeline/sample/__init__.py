@@ -3,6 +3,7 @@
 from pipeline.sample.difference import Recorder, steps
 from pipeline.sample.faults import cuts, frozen_spans, is_black, is_flat
 from pipeline.sample.frame_difference import FrameDifferenceSampler
+from pipeline.sample.freeze import still_beside
 from pipeline.sample.impose import Imposed, Imposer, Imposition
 from pipeline.sample.mixed import MixedSampler
 from pipeline.sample.protocol import Sampler, Step
@@ -30,4 +31,5 @@ __all__ = [
     "is_flat",
     "small_picture",
     "steps",
+    "still_beside",
 ]

@@ -64,6 +64,11 @@ def detail_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return _cosine(_detail(a), _detail(b))
 
 
+def detail_level(picture: NDArray[np.uint8]) -> float:
+    """Return the root mean square, in 8-bit steps, of a picture [h, w] without its local means."""
+    return float(np.sqrt(np.mean(_detail(picture) ** 2)))
+
+
 def change_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Correlation of what changes over time in [T, h, w] pictures: static logos, bars and sets drop out."""
     return _cosine(_changes(a), _changes(b))
@@ -80,7 +85,8 @@ def rms_between(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 def _changes(pictures: NDArray[np.uint8]) -> Floats:
     values = pictures.astype(np.float64)
-    return np.subtract(values, values.mean(axis=0))
+    changes: Floats = values - values.mean(axis=0)
+    return changes
 
 
 def _detail(picture: NDArray[np.uint8]) -> Floats:

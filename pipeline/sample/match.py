@@ -13,6 +13,7 @@ from pipeline.sample.likeness import (
     change_level,
     correlation,
     detail_correlation,
+    detail_level,
     picture_box,
     rms_between,
 )
@@ -20,6 +21,12 @@ from pipeline.sample.offset import REACH_FRAMES, drift
 
 SAME_DETAIL = 0.32
 """Detail correlation from which two pictures show the same: other content stays under 0.2, the same over 0.45."""
+
+DETAIL_LEVELS = 1.5
+"""Detail, in 8-bit steps, under which bad encodes lose all that there is; nothing is told by it then ..."""
+
+CLEAR_DETAIL_LEVELS = 4.0
+"""... unless the rung shows at least this much."""
 
 SAME_CHANGE = 0.3
 """Change correlation from which two runs of pictures do: other content stays under 0.16, the same over 0.6."""
@@ -212,14 +219,15 @@ def _late_text(evidence: Evidence) -> str | None:
 
 
 def _same_detail(shown: NDArray[np.uint8], rung: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return per instant [P] whether both pictures show the same, or too little to tell."""
     rows, columns = picture_box(shown)
-    return np.array(
-        [
-            is_flat(a) or detail_correlation(a[rows, columns], b[rows, columns]) >= SAME_DETAIL
-            for a, b in zip(shown, rung, strict=True)
-        ],
-        bool,
-    )
+    same = np.ones(len(shown), bool)
+    for index, (a, b) in enumerate(zip(shown[:, rows, columns], rung[:, rows, columns], strict=True)):
+        if detail_level(a) >= DETAIL_LEVELS:
+            same[index] = detail_correlation(a, b) >= SAME_DETAIL
+        else:
+            same[index] = detail_level(b) < CLEAR_DETAIL_LEVELS
+    return same
 
 
 def _other_text(

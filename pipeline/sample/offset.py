@@ -16,8 +16,11 @@ gives 0.4 to 4, less only where next to nothing moves."""
 LAG_SHARE = 0.82
 """The frame before the best is taken where it gains this share of it: again that lag, which is one frame mostly."""
 
+SPEAKS_FROM = 0.05
+"""Change of the log residual, either way, from which an instant says anything of an offset; one at rest does not."""
+
 LEAST_AGREEMENT = 0.6
-"""Share of the instants that must gain themselves, so that one cut does not decide alone."""
+"""Share of those instants that must speak for it, so that one cut does not outvote the rest."""
 
 LEAST_DRIFT_GAIN = 0.12
 """Mean drop of the log residual by which a growing offset must beat the best constant one. Without drift it is 0.05
@@ -43,7 +46,8 @@ def consensus(residuals: NDArray[np.float64]) -> int:
     if instants == 0 or not seen.any():
         return 0
     means = np.where(known, gains, 0.0).sum(axis=0) / (seen + 1)
-    agreement = (known & (gains > 0.05)).sum(axis=0) / np.maximum(seen, 1)
+    speaking = (known & (np.abs(gains) > SPEAKS_FROM)).sum(axis=0)
+    agreement = (known & (gains > SPEAKS_FROM)).sum(axis=0) / np.maximum(speaking, 1)
     means[(agreement < LEAST_AGREEMENT) | (2 * seen < seen.max())] = -np.inf
     means[middle] = 0.0
     best = int(means.argmax())
@@ -68,20 +72,23 @@ def drift(residuals: NDArray[np.float64], times_seconds: NDArray[np.float64], sc
     sides = offsets // 2
     lost = residuals - np.nanmin(residuals, axis=1, keepdims=True)  # [instants, offsets]
     place = (times_seconds - times_seconds[0]) / np.ptp(times_seconds)  # [instants] 0..1
-    rows = np.arange(instants)
-    found: tuple[float, int, int] = (LEAST_DRIFT_GAIN, 0, 0)
+    first = np.arange(-sides, sides + 1)  # [F] tried offsets at the first instant
+    found: tuple[float, int, int] | None = None
     for growth in (sign * frames * scale for frames in DRIFT_FRAMES for sign in (1, -1)):
-        for first in range(-sides, sides + 1):
-            columns = np.rint(first + growth * place).astype(int) + sides
-            inside = (columns >= 0) & (columns < offsets)
-            values = lost[rows[inside], columns[inside]]
-            there = ~np.isnan(values)
-            if there.sum() < (1 - MOST_MISSING) * instants:
-                continue
-            used = rows[inside][there]
-            steady = lost[used]  # [used, offsets]; a constant offset must have its frames at the same instants
-            constant = float(np.where(np.isnan(steady), np.inf, steady).mean(axis=0).min())
-            gain = constant - float(values[there].mean())
-            if np.isfinite(gain) and gain > found[0]:
-                found = (gain, first, first + growth)
-    return None if found[1] == found[2] else (found[1], found[2])
+        columns = np.rint(first[:, None] + growth * place).astype(np.intp) + sides  # [F, instants]
+        inside = (columns >= 0) & (columns < offsets)
+        values = lost[np.arange(instants), np.clip(columns, 0, offsets - 1)]  # [F, instants]
+        used = inside & ~np.isnan(values)
+        count = used.sum(axis=1)  # [F]
+        tried = count >= (1 - MOST_MISSING) * instants
+        if not tried.any():
+            continue
+        growing = np.where(used, values, 0.0).sum(axis=1)[tried] / count[tried]
+        # A constant offset is judged at the same instants, and must have its frames there.
+        constant = (used[tried].astype(np.float64) @ np.where(np.isnan(lost), 1e6, lost)) / count[tried, None]
+        gains = constant.min(axis=1) - growing
+        best = int(gains.argmax())
+        if gains[best] > (LEAST_DRIFT_GAIN if found is None else found[0]):
+            begin = int(first[tried][best])
+            found = (float(gains[best]), begin, begin + growth)
+    return None if found is None else (found[1], found[2])

@@ -1,9 +1,11 @@
 """Containers and codecs: everything that streams use comes out, with its facts and its packets accounted for."""
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import media_factory
 import pytest
 
@@ -140,3 +142,23 @@ def test_all_can_be_read_twice(tmp_path: Path) -> None:
     with open_media(MediaSource.of_path(path), LIMITS) as media:
         first = [picture.time_seconds for picture in media.frames()]
         assert [picture.time_seconds for picture in media.frames()] == first
+
+
+def live_frames() -> int:
+    return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+
+
+def test_pictures_are_let_go_without_the_garbage_collector(tmp_path: Path) -> None:
+    path = media_factory.write_video(tmp_path / "a.mp4", frames=30)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_media(MediaSource.of_path(path), LIMITS) as media:
+            for picture in media.frames():
+                assert picture.qp() is not None
+                if picture.index == 15:
+                    assert live_frames() <= 3
+        del picture, media
+        assert live_frames() == 0
+    finally:
+        gc.enable()

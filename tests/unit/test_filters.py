@@ -96,4 +96,17 @@ def test_ssim_is_that_of_its_definition() -> None:
     va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
     expected = ((2 * ma * mb + 6.5025) * (2 * cov + 58.5225) / ((ma**2 + mb**2 + 6.5025) * (va + vb + 58.5225))).mean()
     ours, _ = filters._ssim(a, b)
-    assert float(ours.mean()) == pytest.approx(float(expected), abs=0.02)  # ours mirrors the edges, this leaves them out
+    assert float(ours.mean()) == pytest.approx(
+        float(expected), abs=0.02
+    )  # ours mirrors the edges, this leaves them out
+
+
+def test_fidelity_and_detail_are_whole_for_the_same_cells_and_fall_with_blur() -> None:
+    cells = _texture()
+    same, lost = filters.against(cells, cells), filters.against(_blurred(cells), cells)
+    for scale in range(4):
+        for name in (f"fidelity{scale}", f"detail_loss{scale}"):
+            assert _column(name, filters.AGAINST, same) == pytest.approx(1, abs=0.01)
+    assert _column("fidelity0", filters.AGAINST, lost) < 0.6
+    assert _column("detail_loss0", filters.AGAINST, lost) < 0.6
+    assert _column("fidelity3", filters.AGAINST, lost) > _column("fidelity0", filters.AGAINST, lost)

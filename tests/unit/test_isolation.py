@@ -187,6 +187,17 @@ def test_a_closed_pool_leaves_no_process() -> None:
         pool.submit(("count", 1))
 
 
+def test_closing_the_pool_ends_jobs_at_work() -> None:
+    with IsolatedPool(isolation_targets.act, 1, DecodeLimits(), describe=str) as pool:
+        stream = pool.submit(("hang", 1))
+        assert next(stream) == 0
+        closing = threading.Timer(0.2, pool.close)
+        closing.start()
+        with pytest.raises(DecoderFailed, match="SIGKILL"):
+            next(stream)
+        closing.join()
+
+
 def test_processes_end_with_their_parent() -> None:
     code = (
         "import isolation_targets, os, sys\n"

@@ -3,6 +3,7 @@
 from score_factory import demo_scores, frozen, scored, series
 
 from pipeline.report.summary import summarise
+from schemas import Basis
 
 
 def _texts(scores, kind):
@@ -33,6 +34,12 @@ def test_an_inversion_of_a_part_says_where() -> None:
     ]
 
 
+def test_only_the_inverted_part_is_told_where_the_rest_is_in_order() -> None:
+    assert _texts(_two([90, 90, 20, 20, 20], [80, 80, 80, 80, 80]), "inverted") == [
+        "dear at 3.00 Mbit/s looks worse than cheap at 1.50 Mbit/s from 8 s on: 20 against 80."
+    ]
+
+
 def test_a_difference_within_the_noise_is_no_inversion() -> None:
     assert _texts(_two([76], [80]), "inverted") == []  # 4 points, noise 2 + 4.2
 
@@ -44,6 +51,19 @@ def test_the_noise_shrinks_with_the_number_of_segments() -> None:
 def test_a_newer_codec_that_gives_more_for_less_is_no_inversion() -> None:
     assert _texts(_two([70] * 3, [80] * 3, cheap_codec="av1"), "inverted") == []
     assert len(_texts(_two([70] * 3, [80] * 3, dear_codec="av1"), "inverted")) == 1
+
+
+def test_a_newer_codec_does_not_explain_a_rung_at_five_times_the_bitrate() -> None:
+    scores = _two([70] * 3, [80] * 3, cheap_codec="hevc", dear_bps=7_500_000)
+    assert len(_texts(scores, "inverted")) == 1
+
+
+def test_a_rung_is_not_ordered_against_its_own_reference() -> None:
+    dear = series([60] * 5, rendition="dear", height_px=720, basis=Basis.ALONE)
+    cheap = series([90] * 5, rendition="cheap", height_px=540, bitrate_bps=1_500_000, reference="dear")
+    assert _texts([*dear, *cheap], "inverted") == []
+    alone = series([90] * 5, rendition="cheap", height_px=540, bitrate_bps=1_500_000, basis=Basis.ALONE)
+    assert len(_texts([*dear, *alone], "inverted")) == 1
 
 
 def test_a_frozen_span_is_not_also_an_inversion() -> None:

@@ -11,14 +11,20 @@ from workers.cli.score import model_options, run, settings_in_words, tell, write
 
 
 @click.command()
-@click.option("--video", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Make the ladder of your own video.  [default: photographs in motion]")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-out"), show_default=True,
-              help="Folder for the ladder and the report.")
+@click.option(
+    "--video",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Make the ladder of your own video.  [default: photographs in motion]",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Folder for the ladder and the report.",
+)
 @model_options
-def demo(
-    video: Path | None, out: Path, model: str, device: str, decoders: int, allow_untrained: bool
-) -> None:
+def demo(video: Path | None, out: Path, model: str, device: str, decoders: int, allow_untrained: bool) -> None:
     """Show what Rungwatch does: encode a four-rung ladder, starve one rung, freeze another, and find both.
 
     Takes about a minute. Leaves an HLS ladder and report.html in the folder; score the ladder again with

@@ -134,7 +134,7 @@ def _write_all(writers: Sequence["_RungWriter"], footage: Footage, report: Calla
 
 def _batches(footage: Footage) -> Iterator[tuple[int, list[av.VideoFrame]]]:
     """Yield a second of pictures at a time, with the index of the first."""
-    pictures = iter(footage.pictures)
+    pictures = islice(footage.pictures, PROGRAMME_SECONDS // SEGMENT_SECONDS * _segment_frames(footage))
     first = 0
     while batch := list(islice(pictures, ceil(footage.frame_rate))):
         for index, picture in enumerate(batch, first):
@@ -170,7 +170,7 @@ class _RungWriter:
             "w",
             format="hls",
             options={
-                "hls_time": str(SEGMENT_SECONDS),
+                "hls_time": str(SEGMENT_SECONDS - 0.5),  # every key picture cuts, also where rounding makes it early
                 "hls_playlist_type": "vod",
                 "hls_flags": "independent_segments",
                 "hls_segment_type": "fmp4" if fragmented else "mpegts",
@@ -182,7 +182,7 @@ class _RungWriter:
         self._set_up(self._encoder, self.bitrate_bps)
         if fragmented:
             self._encoder.codec_tag = "hvc1"
-        self._starved_from = round(STARVED_FROM_SECONDS * footage.frame_rate)
+        self._starved_from = STARVED_FROM_SECONDS // SEGMENT_SECONDS * _segment_frames(footage)
         self._frozen = range(*(round(second * footage.frame_rate) for second in FROZEN_SECONDS))
         self._scaler = VideoReformatter()  # the one that a picture carries is not safe between threads
         self._held: av.VideoFrame | None = None
@@ -226,7 +226,7 @@ class _RungWriter:
         encoder.width, encoder.height, encoder.pix_fmt = self.width_px, self.height_px, "yuv420p"
         encoder.time_base = 1 / self.footage.frame_rate
         encoder.bit_rate = bitrate_bps
-        encoder.gop_size = round(SEGMENT_SECONDS * self.footage.frame_rate)
+        encoder.gop_size = _segment_frames(self.footage)
         encoder.options = _encoder_options(self.rung.codec, bitrate_bps, encoder.gop_size)
 
     def _mux(self, packets: Sequence["av.Packet[Any]"]) -> None:
@@ -288,6 +288,11 @@ def _hevc_string(parameter_sets: bytes) -> str:
 
 
 RFC6381 = {"h264": _avc_string, "hevc": _hevc_string}
+
+
+def _segment_frames(footage: Footage) -> int:
+    """Return the pictures of one segment."""
+    return round(SEGMENT_SECONDS * footage.frame_rate)
 
 
 def _even(size: float | Fraction) -> int:

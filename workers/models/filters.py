@@ -50,8 +50,14 @@ AGAINST = (
     *(f"energy{level}" for level in range(LEVELS)),
     *(f"kept{level}" for level in range(LEVELS)),
     *(f"added{level}" for level in range(LEVELS)),
+    *(f"fidelity{scale}" for scale in range(LEVELS)),
+    *(f"detail_loss{scale}" for scale in range(LEVELS)),
 )
 """Names of the columns of `against`."""
+
+_FIDELITY_TAPS = (17, 9, 5, 3)  # windows of VIF's four scales, deviation a fifth of each
+_EYE_NOISE = 2.0  # variance of the visual noise of VIF, in squared 8-bit steps
+_DB2 = (0.482962913144690, 0.836516303737469, 0.224143868041857, -0.129409522550921)
 
 
 @cache
@@ -64,7 +70,14 @@ def _matrix(kind: str, size: int) -> Tensor:
         ]
         return torch.tensor(rows)
     taps: tuple[float, ...]
-    if kind == "down":  # binomial 1-4-6-4-1, then every second sample
+    if kind in ("wavelet_low", "wavelet_high"):
+        taps = _DB2 if kind == "wavelet_low" else tuple((-1) ** n * tap for n, tap in enumerate(reversed(_DB2)))
+        step, gain = 2, 1.0
+    elif kind.startswith("gauss"):
+        width = int(kind.removeprefix("gauss"))
+        taps = tuple(math.exp(-0.5 * ((index - width // 2) / (width / 5)) ** 2) for index in range(width))
+        step, gain = 1, sum(taps)
+    elif kind == "down":  # binomial 1-4-6-4-1, then every second sample
         taps, step, gain = (1, 4, 6, 4, 1), 2, 16.0
     elif kind == "window":  # Gaussian of 1.5 px, 11 taps: the window of SSIM
         taps = tuple(math.exp(-(offset**2) / 4.5) for offset in range(-5, 6))
@@ -223,7 +236,51 @@ def against(cells: Tensor, reference: Tensor) -> Tensor:
         energy.append(_log(own_energy, 0.02) - _log(best_energy, 0.02))
         kept.append(gain)
         added.append(_log(rest, 0.02) - _log(best_energy, 0.02))
-    return torch.stack([*columns, *energy, *kept, *added], dim=1)
+    fidelity, loss = _fidelity(cells, reference), _detail_loss(cells, reference)
+    return torch.stack([*columns, *energy, *kept, *added, *fidelity, *loss], dim=1)
+
+
+def _fidelity(cells: Tensor, reference: Tensor) -> list[Tensor]:
+    """Return visual information fidelity [T] at four scales, pixel domain (Sheikh and Bovik, 2006), as VMAF uses it."""
+    found = []
+    for scale, taps in enumerate(_FIDELITY_TAPS):
+        window = _matrix(f"gauss{taps}", cells.shape[-1])
+        if scale:
+            half = _both_ways(window, torch.stack([cells, reference]))[..., ::2, ::2]
+            cells, reference = half[0], half[1]
+            window = _matrix(f"gauss{taps}", cells.shape[-1])
+        mean_a, mean_b, aa, bb, ab = _both_ways(
+            window, torch.stack([cells, reference, cells * cells, reference * reference, cells * reference])
+        )
+        own = (aa - mean_a * mean_a).clamp_min(0)
+        best = (bb - mean_b * mean_b).clamp_min(0)
+        gain = ((ab - mean_a * mean_b) / (best + 1e-3)).clamp_min(0)
+        rest = (own - gain * (ab - mean_a * mean_b)).clamp_min(1e-3)
+        kept = torch.log2(1 + gain.square() * best / (rest + _EYE_NOISE)).sum(dim=(1, 2, 3))
+        all_ = torch.log2(1 + best / _EYE_NOISE).sum(dim=(1, 2, 3))
+        found.append((kept + 1e-2) / (all_ + 1e-2))
+    return found
+
+
+def _detail_loss(cells: Tensor, reference: Tensor) -> list[Tensor]:
+    """Return the share of the reference's wavelet detail [T] that is kept, at four scales.
+
+    After the detail loss measure of Li et al. (2011) as VMAF uses it, without its masking: Daubechies-2 bands, each
+    coefficient kept to at most what the reference has, pooled by a cubic mean.
+    """
+    found = []
+    both = torch.stack([cells, reference])  # [2, T, N, P, P]
+    for _ in range(LEVELS):
+        low, high = (_matrix(kind, both.shape[-1]) for kind in ("wavelet_low", "wavelet_high"))
+        kept, all_ = torch.zeros(cells.shape[0]), torch.zeros(cells.shape[0])
+        for down, across in ((low, high), (high, low), (high, high)):
+            own, best = down @ both @ across.T
+            restored = torch.where(own * best > 0, torch.minimum(own.abs(), best.abs()), torch.zeros_like(own))
+            kept = kept + restored.pow(3).sum(dim=(1, 2, 3))
+            all_ = all_ + best.abs().pow(3).sum(dim=(1, 2, 3))
+        found.append(((kept + 1.0) / (all_ + 1.0)).pow(1 / 3))
+        both = low @ both @ low.T
+    return found
 
 
 def _ssim(cells: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,8 +102,7 @@ class Guesser:
     def of_alone(self, clips: Sequence[Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what the first forest says of C clips, with and without the facts of the stream: [C] each."""
         with_facts, without = (
-            self.alone.predict(np.stack([tree_row(clip, hide_stream=hide) for clip in clips]))
-            for hide in (False, True)
+            self.alone.predict(np.stack([tree_row(clip, hide_stream=hide) for clip in clips])) for hide in (False, True)
         )
         return with_facts, without
 

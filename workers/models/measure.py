@@ -121,16 +121,8 @@ _WORST = ("ssim", "ssim_worst", "structure", "structure_half")
 SUMMARY = (*FRAME, *(f"spread_{name}" for name in _SPREAD), *FIRST, *FACTS)
 _BEST = (
     *("scale", "bits_coded", "bits_shown", "bits_i", "qp"),
-    *(
-        "detail0",
-        "detail1",
-        "detail2",
-        "dct2_zeros",
-        "dct3_zeros",
-        "dct4_zeros",
-        "motion_residual",
-        "deviation",
-    ),
+    *("detail0", "detail1", "detail2", "dct2_zeros", "dct3_zeros", "dct4_zeros", "deviation"),
+    *("motion_residual", "still_residual", "difference"),
 )
 _BEST_COLUMNS = [SUMMARY.index(name) for name in _BEST]
 SUMMARY_AGAINST = (

@@ -105,9 +105,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
     )
 
 
-def _out_of_fold(
-    held_out: Sequence[Guesser], cases: Sequence[Case], clips: Sequence[Measured]
-) -> NDArray[np.float32]:
+def _out_of_fold(held_out: Sequence[Guesser], cases: Sequence[Case], clips: Sequence[Measured]) -> NDArray[np.float32]:
     guesses = np.zeros((len(cases), len(GUESS)), np.float32)
     for fold, guesser in enumerate(held_out):
         members = [index for index, case in enumerate(cases) if case.fold == fold]

@@ -90,7 +90,7 @@
         dots.x.push(at((step.start + step.end) / 2)); dots.y.push(step.score);
       });
       closeBand();
-      traces.push({ ...band, type: "scatter", mode: "lines", fill: "toself", fillcolor: faded(colour, 0.1), line: { width: 0 }, hoverinfo: "skip", visible });
+      traces.push({ ...band, type: "scatter", mode: "lines", fill: "toself", fillcolor: faded(colour, stream.rungs.length > 2 ? 0.07 : 0.12), line: { width: 0 }, hoverinfo: "skip", visible });
       traces.push({ ...line, type: "scatter", mode: "lines", line: { color: colour, width: rung.steps.length > 80 ? 1.4 : 2.5 }, name: plain(short(rung.label, 24)), hovertemplate: "%{customdata[0]} · %{customdata[1]}", visible });
       traces.push({
         ...dots, type: "scatter", mode: "markers", visible: visible && rung.steps.length <= 60, hoverinfo: "skip",
