@@ -48,7 +48,7 @@ format: setup ## Let ruff lay the code out
 	@$(BIN)/ruff check --fix .
 
 bench: setup ## Measure speed as ratios, on one core (minutes)
-	@PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -17,7 +17,17 @@ from pipeline.clip import Anchor, Clip, DifferenceSeries, Match, SampledFrame, S
 from pipeline.decode import Media, MediaSource, open_media
 from pipeline.errors import Damaged, LimitExceeded, Truncated
 from pipeline.frame import Frame
-from pipeline.sample import SAMPLERS, Imposer, Recorder, Step, frozen_spans, is_black, small_picture, steps, still_beside
+from pipeline.sample import (
+    SAMPLERS,
+    Imposer,
+    Recorder,
+    Step,
+    frozen_spans,
+    is_black,
+    small_picture,
+    steps,
+    still_beside,
+)
 from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rung
 

@@ -116,7 +116,7 @@ def decoded(path: Path) -> Iterator[ArrayFrame]:
             samples = np.frombuffer(plane, np.uint16 if deep else np.uint8)
             luma = samples.reshape(plane.height, -1)[:, : plane.width]
             depth = picture.format.components[0].bits
-            yield ArrayFrame(luma, float(picture.time), index, depth, picture.pict_type.name)
+            yield ArrayFrame(luma, float(picture.time), index, depth)
 
 
 def anchor_of(chosen: Iterable[Step], rate: Fraction | float = 30) -> Anchor:

@@ -21,8 +21,7 @@ from pipeline.errors import DecoderFailed, Rejected, Transient, Truncated
 from pipeline.ingest import Fetcher, Stream, overlapping, shown
 from pipeline.ladder import reference_order
 from pipeline.settings import DecodeLimits
-from schemas import Finding, FindingKind, Rendition, Segment
-from workers.models.measure import Measured
+from schemas import Finding, FindingKind, Rendition, Segment, TimeBasis
 from workers.scoring import Scored, Scorer, Work
 from workers.sheets import Sheet, SheetStore, join
 
@@ -225,8 +224,9 @@ class Runner:
                 return None
         return None
 
-    def measure(self, clip: Clip) -> Measured:
-        return self._scorer.measure(clip)
+    def score_alone(self, stream: Stream, rendition: Rendition, number: int, clip: Clip) -> Scored:
+        work = Work(stream.ladder.stream_id, rendition, number, clip.start_seconds, TimeBasis.MEDIA_TIME)
+        return self._scorer.score(work, clip)
 
 
 class _Keeper:
@@ -241,18 +241,22 @@ class _Keeper:
         stand_in = self._runner.decode_one(self._stream, self._lesser, number) if trouble else None
         if trouble and stand_in and not _trouble(stand_in):
             why = f"the best rung {trouble}"
-            measured = self._runner.measure(stand_in)
-            self._sheets.put(number, Sheet.of(self._lesser.rendition_id, stand_in, measured, replaces=why))
+            found = self._runner.score_alone(self._stream, self._lesser, number, stand_in)
+            self._sheets.put(number, _sheet(found, replaces=why))
             if isinstance(result, Scored):
                 text = (
                     f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
                 )
-                found = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
-                record = result.record.model_copy(update={"findings": (*result.record.findings, found)})
+                finding = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
+                record = result.record.model_copy(update={"findings": (*result.record.findings, finding)})
                 return replace(result, record=record)
         elif isinstance(result, Scored):
-            self._sheets.put(number, Sheet.of(result.record.rendition_id, result.clip, result.measured))
+            self._sheets.put(number, _sheet(result))
         return result
+
+
+def _sheet(scored: Scored, replaces: str | None = None) -> Sheet:
+    return Sheet.of(scored.record.rendition_id, scored.clip, scored.measured, scored.record.high, replaces)
 
 
 @dataclass(frozen=True, slots=True)

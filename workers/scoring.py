@@ -62,6 +62,8 @@ class Scorer:
         measured = self.measure(clip)
         compared, findings = self._against(work, clip, measured)
         prediction = self._model.predict([compared])[0]
+        if compared.best is not None and work.sheet is not None:
+            prediction = _bounded(prediction, work.sheet.bound)
         worst = int(np.argmin(prediction.frames))
         record = _record(work, clip, compared, prediction, worst, findings, self._model, self._sampler)
         picture = clip.thumbnails[worst] if clip.thumbnails else None
@@ -92,6 +94,15 @@ class Scorer:
         instants = [frame.instant for frame in clip.frames]
         best = _seen_at(sheet.measured, instants)
         return compare(measured, clip.shown, best, sheet.shown[instants]), findings
+
+
+def _bounded(prediction: Prediction, bound: float) -> Prediction:
+    """A rung shows no more than its reference does: a bad source pulls all rungs down."""
+    if prediction.score <= bound:
+        return prediction
+    over = prediction.score - bound
+    frames = np.clip(prediction.frames - over, 0, 100)
+    return Prediction(bound, max(0.0, min(prediction.low - over, bound)), max(bound, prediction.high - over), frames)
 
 
 def _seen_at(measured: Measured, instants: Sequence[int]) -> Measured:

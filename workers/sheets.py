@@ -28,11 +28,13 @@ class Sheet:
     measured: Measured
     display_width_px: int
     display_height_px: int
+    bound: float = 100.0
+    """Upper end of the 90 % interval of the reference's own score: no rung is shown better than that."""
     replaces: str | None = None
     """Why this is not the best rung: what was wrong with that one; None: it is the best rung."""
 
     @classmethod
-    def of(cls, rendition_id: str, clip: Clip, measured: Measured, replaces: str | None = None) -> Self:
+    def of(cls, rendition_id: str, clip: Clip, measured: Measured, bound: float, replaces: str | None = None) -> Self:
         return cls(
             rendition_id=rendition_id,
             anchor=clip.anchor(),
@@ -40,6 +42,7 @@ class Sheet:
             measured=measured,
             display_width_px=clip.display_width_px,
             display_height_px=clip.display_height_px,
+            bound=bound,
             replaces=replaces,
         )
 
@@ -78,6 +81,7 @@ def join(sheets: Sequence[Sheet], start_seconds: float, end_seconds: float, most
         measured=largest.measured,
         display_width_px=largest.display_width_px,
         display_height_px=largest.display_height_px,
+        bound=largest.bound,
         replaces=next((sheet.replaces for sheet, _ in within if sheet.replaces), None),
     )
 
@@ -147,7 +151,7 @@ def _write(path: Path, sheet: Sheet) -> None:
         names=np.array([sheet.rendition_id, sheet.replaces or ""]),
         display=np.array([sheet.display_width_px, sheet.display_height_px]),
         rate=np.array([rate.numerator, rate.denominator]),
-        start=np.array([anchor.start_seconds]),
+        start=np.array([anchor.start_seconds, sheet.bound]),
         instants=anchor.instants_seconds,
         places=np.array(anchor.places),
         pictures=anchor.pictures,
@@ -188,5 +192,6 @@ def _read(path: Path) -> Sheet:
             ),
             display_width_px=int(stored["display"][0]),
             display_height_px=int(stored["display"][1]),
+            bound=float(stored["start"][1]),
             replaces=replaces or None,
         )

@@ -27,7 +27,6 @@ MARKS = {
     Severity.INFO: Text("·", "dim"),
 }
 LEVELS = "▁▂▃▄▅▆▇█"
-PARTS = " ▏▎▍▌▋▊▉"
 BAR_CELLS = 6
 SPARK_CELLS = (8, 48)
 """Fewest and most cells of a picture of quality over time."""
@@ -157,9 +156,8 @@ def _cells(summary: RenditionSummary, full: bool) -> list[Text]:
 
 
 def _bar(score: float) -> str:
-    eighths = round(score / 100 * BAR_CELLS * 8)
-    whole, part = divmod(eighths, 8)
-    return ("█" * whole + (PARTS[part] if part else "")).ljust(BAR_CELLS)
+    whole, half = divmod(round(score / 100 * BAR_CELLS * 2), 2)
+    return ("━" * whole + "╸" * half).ljust(BAR_CELLS)
 
 
 def _span(summaries: Sequence[RenditionSummary]) -> tuple[float, float]:
@@ -171,6 +169,7 @@ def _span(summaries: Sequence[RenditionSummary]) -> tuple[float, float]:
 
 def _print_group(console: Console, streams: Sequence[StreamSummary]) -> None:
     console.print(rendition_table([each for stream in streams for each in stream.renditions], console.width))
+    console.print()
     notes = [note for stream in streams for note in stream.notes]
     for note in notes:
         _print_marked(console, MARKS[note.severity], note.text)

@@ -13,7 +13,7 @@ their skipped blocks keep showing the picture before: on 52 contents in 6 bad en
 made later frames fit better by up to 0.3, and earlier ones never. A true offset of 3 frames
 gives 0.4 to 4, less only where next to nothing moves."""
 
-LAG_SHARE = 0.82
+LAG_SHARE = 0.86
 """The frame before the best is taken where it gains this share of it: again that lag, which is one frame mostly."""
 
 SPEAKS_FROM = 0.05

@@ -1,6 +1,7 @@
 """The strided luma difference between decoded pictures."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_the_first_picture_has_no_difference_and_none_before_it() -> None:
 def test_every_step_carries_the_frame_before() -> None:
     found = list(steps(frames_of([camera(t / 30) for t in range(4)])))
 
-    assert all(later.previous is earlier.frame for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later.previous is earlier.frame for earlier, later in pairwise(found))
 
 
 def test_ten_bits_count_in_8_bit_steps() -> None:

@@ -185,9 +185,7 @@ def test_a_clip_that_lost_its_last_frames_is_not_labelled(tmp_path: Path) -> Non
         )
 
 
-def test_a_soft_photo_has_less_fine_detail_than_a_sharp_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_soft_photo_has_less_fine_detail_than_a_sharp_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_photo(tmp_path / "photo.png", 448)
     content = Content("photo", tmp_path / "photo.png", "photo", 0, "train")
 

@@ -30,7 +30,7 @@ def demo(video: Path | None, out: Path, model: str, device: str, decoders: int, 
     Takes about a minute. Leaves an HLS ladder and report.html in the folder; score the ladder again with
     `rungwatch score demo-out/master.m3u8`.
     """  # fmt: skip
-    from pipeline.report.formats import Target, TableWriter  # noqa: PLC0415 - heavy: after the options are checked
+    from pipeline.report.formats import TableWriter, Target  # noqa: PLC0415 - heavy: after the options are checked
     from pipeline.report.summary import summarise  # noqa: PLC0415
     from workers.cli.demo_programme import build_programme  # noqa: PLC0415
     from workers.cli.session import ModelChoice, Options, Outcome  # noqa: PLC0415

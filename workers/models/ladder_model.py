@@ -4,7 +4,7 @@ Both look at the same clip. The trees are strong where little data was seen; the
 measure. Trees and network are one checkpoint, one identity and one score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from workers.models.trees import Trees
 GUESS = ("alone", "alone_pixels", "ladder", "ladder_pixels", "best")
 """What the trees say: with and without the facts of the stream, alone and against the reference; and of that."""
 CLIP = (*FIRST, *FACTS)
+_STREAM_IN_FACTS = [FACTS.index(name) for name in STREAM]
 _STREAM_ALONE = [SUMMARY.index(name) for name in STREAM]
 _STREAM_LADDER = [
     index for index, name in enumerate(SUMMARY_AGAINST) if name in STREAM or name.removeprefix("best_") in STREAM
@@ -79,32 +80,44 @@ def ladder_tree_row(measured: Measured, best_guess: float, *, hide_stream: bool)
     return row
 
 
-class Guesser:
-    """The two forests; returns what `GUESS` names, in 0..100, NaN where there is no reference."""
+FORESTS = ("alone", "alone_pixels", "ladder", "ladder_pixels")
+"""Two forests score alone and two against the reference; of each pair one knows the facts of the stream.
 
-    def __init__(self, alone: Trees, ladder: Trees) -> None:
-        self.alone, self.ladder = alone, ladder
+The two that score alone disagree where a bad source was encoded well: the facts are good there and the pixels bad.
+"""
+
+
+class Guesser:
+    """The forests; returns what `GUESS` names, in 0..100, NaN where there is no reference."""
+
+    def __init__(self, forests: Mapping[str, Trees]) -> None:
+        self.forests = dict(forests)
 
     def guess(self, clips: Sequence[Measured]) -> NDArray[np.float32]:
-        """Return [C, len(GUESS)] for C clips."""
+        """Return [C, len(GUESS)] for C clips. A clip without facts gets the pixels' guess for both."""
         guesses = np.full((len(clips), len(GUESS)), np.nan, np.float32)
-        seen, seen_hidden = self.of_alone(clips)
-        guesses[:, 0], guesses[:, 1] = seen, seen_hidden
+        guesses[:, 0], guesses[:, 1] = self.of_alone(clips)
         beside = [index for index, clip in enumerate(clips) if clip.best is not None]
         if beside:
-            best, best_hidden = self.of_alone([clip.best for clip in clips if clip.best is not None])
-            for column, said, hide in ((2, best, False), (3, best_hidden, True)):
+            best, best_pixels = self.of_alone([clip.best for clip in clips if clip.best is not None])
+            for column, said, hide in ((2, best, False), (3, best_pixels, True)):
                 rows = [ladder_tree_row(clips[i], said[n], hide_stream=hide) for n, i in enumerate(beside)]
-                guesses[beside, column] = self.ladder.predict(np.stack(rows))
+                guesses[beside, column] = self.forests["ladder_pixels" if hide else "ladder"].predict(np.stack(rows))
             guesses[beside, 4] = best
+        without = [index for index, clip in enumerate(clips) if not _knows_stream(clip)]
+        guesses[without, 0], guesses[without, 2] = guesses[without, 1], guesses[without, 3]
         return guesses
 
     def of_alone(self, clips: Sequence[Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return what the first forest says of C clips, with and without the facts of the stream: [C] each."""
-        with_facts, without = (
-            self.alone.predict(np.stack([tree_row(clip, hide_stream=hide) for clip in clips])) for hide in (False, True)
-        )
-        return with_facts, without
+        """Return what is said of C clips alone, with and without the facts of the stream: [C] each."""
+        pixels = self.forests["alone_pixels"].predict(np.stack([tree_row(clip, hide_stream=True) for clip in clips]))
+        facts = self.forests["alone"].predict(np.stack([tree_row(clip, hide_stream=False) for clip in clips]))
+        known = np.array([_knows_stream(clip) for clip in clips])
+        return np.where(known, facts, pixels), pixels
+
+
+def _knows_stream(measured: Measured) -> bool:
+    return not bool(np.isnan(measured.facts[_STREAM_IN_FACTS]).all())
 
 
 def start_of(guess: NDArray[np.float32]) -> float:
@@ -167,7 +180,7 @@ class LadderModel:
         self._network.eval().to(self._device)
         # Swin in bf16 (AMX and tensor cores), the rest in fp32: the score moves by less than 0.1 point.
         self._network.spatial.swin.to(torch.bfloat16)
-        self._guesser = Guesser(*(_trees(checkpoint, part) for part in ("alone", "ladder")))
+        self._guesser = Guesser({part: _trees(checkpoint, part) for part in FORESTS})
         self._scaler = Scaler(checkpoint.part("scale"))
         self._reach = {basis: float(checkpoint.calibration["reach"][basis]) for basis in ("alone", "ladder")}
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 _CHUNK = 128  # rows at a time: 900 trees then step down in arrays of some 100,000
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from workers.models.checkpoint import Checkpoint
-from workers.models.ladder_model import ARCHITECTURES, CLIP, GUESS
+from workers.models.ladder_model import ARCHITECTURES, CLIP, FORESTS, GUESS
 from workers.models.measure import AGAINST, FRAME, SUMMARY, SUMMARY_AGAINST
 from workers.models.network import LadderNetwork
 from workers.models.trees import Trees
@@ -19,8 +19,8 @@ def untrained(architecture: str) -> Checkpoint:
     network = LadderNetwork(config)
     torch.nn.init.normal_(network.score.weight, std=0.2)  # otherwise every score is the trees' 50
     tensors = {f"network.{key}": tensor for key, tensor in network.state_dict().items()}
-    for part, columns in (("alone", len(SUMMARY)), ("ladder", len(SUMMARY_AGAINST) + 1)):
-        arrays = _constant(columns).arrays()
+    for part in FORESTS:
+        arrays = _constant(len(SUMMARY) if part.startswith("alone") else len(SUMMARY_AGAINST) + 1).arrays()
         tensors |= {f"{part}.{key}": torch.from_numpy(array) for key, array in arrays.items()}
     for name, names in _COLUMNS.items():
         tensors[f"scale.{name}_mean"] = torch.zeros(len(names))

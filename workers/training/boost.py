@@ -67,39 +67,42 @@ class Grown:
 
 
 def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: int) -> Grown:
-    """Grow both forests on all cases, and return them with the out-of-fold guess of every case."""
+    """Grow the forests on all cases, and return them with the out-of-fold guess of every case."""
 
-    def alone(chosen: Sequence[Case]) -> Trees:
-        apart = [case for case in chosen if case.measured.best is None]
-        rows = [tree_row(case.measured, hide_stream=hide) for case in apart for hide in (False, True)]
-        return _train(rows, [case.sample.vmaf for case in apart for _ in range(2)], trees, seed, threads)
+    def alone(chosen: Sequence[Case], *, hide_stream: bool) -> Trees:
+        # Facts cannot tell a cascade from a good encode: with cascades among them, they are trusted nowhere.
+        apart = [c for c in chosen if c.measured.best is None and (hide_stream or c.sample.kind != "cascade")]
+        rows = [tree_row(case.measured, hide_stream=hide_stream) for case in apart]
+        return _train(rows, [case.sample.vmaf for case in apart], trees, seed, threads)
 
-    alone_of_fold = [alone([case for case in cases if case.fold != fold]) for fold in range(folds)]
-    # What is said of each reference by trees that have not seen it: the ladder forest must learn from references
-    # as uncertain as those that it will meet.
-    best_guess: dict[tuple[int, bool], float] = {}
-    for fold, trees_of_fold in enumerate(alone_of_fold):
+    def both_alone(chosen: Sequence[Case]) -> dict[str, Trees]:
+        return {"alone": alone(chosen, hide_stream=False), "alone_pixels": alone(chosen, hide_stream=True)}
+
+    alone_of_fold = [both_alone([case for case in cases if case.fold != fold]) for fold in range(folds)]
+    # What is said of each reference by trees that have not seen it: the forests of the ladder must learn from
+    # references as uncertain as those that they will meet.
+    best_guess: dict[int, tuple[float, float]] = {}
+    for fold, forests in enumerate(alone_of_fold):
         apart = [case.measured for case in cases if case.fold == fold and case.measured.best is None]
-        for hide in (False, True):
-            rows = np.stack([tree_row(measured, hide_stream=hide) for measured in apart])
-            for measured, said in zip(apart, trees_of_fold.predict(rows), strict=True):
-                best_guess[id(measured), hide] = float(said)
+        for measured, *said in zip(apart, *Guesser(forests).of_alone(apart), strict=True):
+            best_guess[id(measured)] = (float(said[0]), float(said[1]))
 
-    def ladder(chosen: Sequence[Case]) -> Trees:
-        rows, scores = [], []
-        for case in chosen:
-            if case.measured.best is not None:
-                for hide in (False, True):
-                    best = best_guess[id(case.measured.best), hide]
-                    rows.append(ladder_tree_row(case.measured, best, hide_stream=hide))
-                    scores.append(case.sample.vmaf)
-        return _train(rows, scores, trees, seed, threads)
+    def ladder(chosen: Sequence[Case]) -> dict[str, Trees]:
+        beside = [case for case in chosen if case.measured.best is not None]
+        scores = [case.sample.vmaf for case in beside]
+        forests = {}
+        for name, hide in (("ladder", False), ("ladder_pixels", True)):
+            rows = [
+                ladder_tree_row(c.measured, best_guess[id(c.measured.best)][hide], hide_stream=hide) for c in beside
+            ]
+            forests[name] = _train(rows, scores, trees, seed, threads)
+        return forests
 
     held_out = [
-        Guesser(alone_of_fold[fold], ladder([case for case in cases if case.fold != fold])) for fold in range(folds)
+        Guesser(alone_of_fold[fold] | ladder([case for case in cases if case.fold != fold])) for fold in range(folds)
     ]
     return Grown(
-        guesser=Guesser(alone(cases), ladder(cases)),
+        guesser=Guesser(both_alone(cases) | ladder(cases)),
         guesses=_out_of_fold(held_out, cases, [case.measured for case in cases]),
         hidden=_out_of_fold(held_out, cases, [hidden(case.measured) for case in cases]),
     )

@@ -48,7 +48,8 @@ class Recipe:
     """Share of clips whose trees say a smeared score, so that the pixels are worth looking at."""
     average: float = 0.995
     """Decay of the running average of the weights, which is what is kept."""
-    threads: int = 2
+    threads: int = 1
+    """More than the free cores make the trees many times slower."""
     device: str = "cpu"
 
 
@@ -84,7 +85,7 @@ def train(
     network = LadderNetwork(ARCHITECTURES[recipe.architecture]).to(recipe.device)
     _fit(network, cases, grown, scaler, recipe, out, report, hours)
     tensors = {f"network.{key}": tensor.cpu().half() for key, tensor in network.state_dict().items()}
-    for part, trees in (("alone", grown.guesser.alone), ("ladder", grown.guesser.ladder)):
+    for part, trees in grown.guesser.forests.items():
         tensors |= {f"{part}.{key}": torch.from_numpy(array) for key, array in trees.arrays().items()}
     tensors |= {f"scale.{key}": tensor for key, tensor in scaler.tensors.items()}
     checkpoint = Checkpoint(
