@@ -1,4 +1,10 @@
-"""How alike two small pictures are: for finding the offset, and for telling whether they show the same."""
+"""How alike two small pictures are: for finding the offset, and for telling whether they show the same.
+
+Sums of products instead of dot products: BLAS would start threads for them, which one core per decoder cannot use,
+and whose order of adding is not always the same.
+"""
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +30,9 @@ class Small:
         self.picture = picture
         values = picture.astype(np.float64).ravel()
         values -= values.mean()
-        self.variance = float(values @ values) / values.size
-        self.unit = values / max(1e-9, float(np.linalg.norm(values)))  # [h * w], length 1 (0 where flat)
+        energy = float((values * values).sum())
+        self.variance = energy / values.size
+        self.unit = values / max(1e-9, math.sqrt(energy))  # [h * w], length 1 (0 where flat)
 
     @property
     def flat(self) -> bool:
@@ -34,7 +41,7 @@ class Small:
 
 def correlation(a: Small, b: Small) -> float:
     """Return the normalised cross-correlation, -1..1; 0 where one of them is flat."""
-    return float(a.unit @ b.unit)
+    return float((a.unit * b.unit).sum())
 
 
 def log_residual(reference: Small, other: Small) -> float:
@@ -43,7 +50,7 @@ def log_residual(reference: Small, other: Small) -> float:
     Differences between candidates are log-likelihood ratios, so instants of unlike contrast can be summed.
     """
     alike = max(0.0, correlation(reference, other))
-    return float(np.log(reference.variance * (1 - alike * alike) + RESIDUAL_FLOOR))
+    return math.log(reference.variance * (1 - alike * alike) + RESIDUAL_FLOOR)
 
 
 def picture_box(pictures: NDArray[np.uint8]) -> tuple[slice, slice]:
@@ -99,16 +106,17 @@ def _detail(picture: NDArray[np.uint8]) -> Floats:
 def _box_mean(values: Floats) -> Floats:
     """Mean over 9 neighbouring rows; edges are repeated."""
     height = values.shape[0]
-    sums: Floats = np.pad(values, ((DETAIL_REACH + 1, DETAIL_REACH), (0, 0)), mode="edge").cumsum(axis=0)
+    reached = np.arange(-DETAIL_REACH - 1, height + DETAIL_REACH).clip(0, height - 1)
+    sums: Floats = values[reached].cumsum(axis=0)
     size = 2 * DETAIL_REACH + 1
     means: Floats = (sums[size : size + height] - sums[:height]) / size
     return means
 
 
 def _cosine(a: Floats, b: Floats) -> float:
-    a, b = a.ravel() - a.mean(), b.ravel() - b.mean()
-    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / scale if scale > 1e-9 else 0.0
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / scale if scale > 1e-9 else 0.0
 
 
 def _span(keep: NDArray[np.bool_]) -> slice:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip import DifferenceSeries, Match
-from pipeline.sample.faults import STILL_BELOW, frozen_spans, is_black, is_flat
+from pipeline.sample.faults import frozen_spans, is_black, is_flat
 from pipeline.sample.likeness import (
     Small,
     change_correlation,
@@ -50,11 +50,12 @@ FROZEN_LEVELS = 8.0
 """Root mean square, in 8-bit steps, by which the reference must have moved on meanwhile. At crf 48 encoders skip a
 slow pan altogether, for up to 5 s and 7 levels: that is starved, not frozen."""
 
-FROZEN_SHARE = 0.25
-"""Of that movement, what a frozen rung may show."""
+FROZEN_SHARE = 0.2
+"""Of that movement, what the small pictures of a frozen rung may show."""
 
-KEY_PICTURES = 0.1
-"""Share of a frozen rung's pictures that may differ from the one before: key frames code the same anew."""
+REFINED_LEVELS = 0.5
+"""Median difference of a frozen rung at the most: encoders go on refining a picture that stands still, by 0.1 to 0.3
+a frame."""
 
 JUMP_GAIN = 0.7
 """Log residual that another offset must gain at an instant to speak against the one found."""
@@ -148,29 +149,37 @@ def _frozen_text(evidence: Evidence) -> str | None:
     start: int | None = None
     for instant, picture in enumerate(evidence.chosen):
         before = None if start is None else evidence.chosen[start]
-        if picture is None or start is None or before is None or not _still_between(evidence, start, instant):
+        if picture is None or start is None or before is None:
             start = instant
             continue
         moved = rms_between(evidence.references[start], evidence.references[instant])
+        shown = rms_between(before, picture)
+        if not _still_between(evidence, start, instant) or shown > max(STILL_LEVELS, FROZEN_SHARE * moved):
+            start = instant
+            continue
         span_seconds = float(evidence.instants_seconds[instant] - evidence.instants_seconds[start])
         long = span_seconds >= FROZEN_SECONDS or 2 * (instant - start) >= len(evidence.references)
-        if long and moved >= FROZEN_LEVELS and rms_between(before, picture) <= FROZEN_SHARE * moved:
-            return _frozen_span_text(evidence, float(evidence.chosen_seconds[start]))
+        if long and moved >= FROZEN_LEVELS:
+            return _frozen_span_text(evidence, start, instant)
     return None
 
 
 def _still_between(evidence: Evidence, start: int, end: int) -> bool:
     times = evidence.series.times_seconds
     between = (times > evidence.chosen_seconds[start]) & (times <= evidence.chosen_seconds[end])
-    moving = ~(evidence.series.differences[between] < STILL_BELOW)
-    return bool(moving.sum() <= KEY_PICTURES * moving.size)
+    differences = evidence.series.differences[between]
+    known = differences[~np.isnan(differences)]
+    return bool(known.size == 0 or float(np.median(known)) <= REFINED_LEVELS)
 
 
-def _frozen_span_text(evidence: Evidence, within_seconds: float) -> str:
-    for start_seconds, duration_seconds in frozen_spans(evidence.series, at_least_seconds=0.0):
-        if start_seconds <= within_seconds < start_seconds + duration_seconds:
-            return f"frozen while the reference moves, from {start_seconds:.2f} s for {duration_seconds:.2f} s"
-    return "frozen while the reference moves"
+def _frozen_span_text(evidence: Evidence, start: int, end: int) -> str:
+    begin_seconds, end_seconds = (float(evidence.chosen_seconds[instant]) for instant in (start, end))
+    for span_start, duration in frozen_spans(evidence.series, at_least_seconds=0.0, below=REFINED_LEVELS):
+        if span_start <= begin_seconds < span_start + duration:
+            begin_seconds, end_seconds = span_start, max(end_seconds, span_start + duration)
+            break
+    duration_seconds = end_seconds - begin_seconds
+    return f"frozen while the reference moves, from {begin_seconds:.2f} s for {duration_seconds:.2f} s"
 
 
 def _drift_text(evidence: Evidence) -> str | None:

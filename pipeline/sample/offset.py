@@ -29,6 +29,9 @@ at the most on the same encodes; with 3 frames of drift 0.12 to 2.3, less only w
 DRIFT_FRAMES = range(2, 9)
 """Growth over the segment, in frames of the slower rung, that is tried in either direction."""
 
+NO_FRAME = 1e6
+"""Stands for a log residual where there is no frame: that offset is out."""
+
 MOST_MISSING = 1 / 4
 """Share of the instants at which a tried offset may have no frame."""
 
@@ -71,6 +74,7 @@ def drift(residuals: NDArray[np.float64], times_seconds: NDArray[np.float64], sc
         return None
     sides = offsets // 2
     lost = residuals - np.nanmin(residuals, axis=1, keepdims=True)  # [instants, offsets]
+    steady = np.where(np.isnan(lost), NO_FRAME, lost)
     place = (times_seconds - times_seconds[0]) / np.ptp(times_seconds)  # [instants] 0..1
     first = np.arange(-sides, sides + 1)  # [F] tried offsets at the first instant
     found: tuple[float, int, int] | None = None
@@ -85,7 +89,7 @@ def drift(residuals: NDArray[np.float64], times_seconds: NDArray[np.float64], sc
             continue
         growing = np.where(used, values, 0.0).sum(axis=1)[tried] / count[tried]
         # A constant offset is judged at the same instants, and must have its frames there.
-        constant = (used[tried].astype(np.float64) @ np.where(np.isnan(lost), 1e6, lost)) / count[tried, None]
+        constant = np.where(used[tried][:, :, None], steady, 0.0).sum(axis=1) / count[tried, None]
         gains = constant.min(axis=1) - growing
         best = int(gains.argmax())
         if gains[best] > (LEAST_DRIFT_GAIN if found is None else found[0]):

@@ -75,8 +75,10 @@ def test_a_shorter_clip_in_the_batch_changes_nothing(model: Model, made: dict[in
 
 
 def test_frames_average_to_the_clip(model: Model, made: dict[int, Clip]) -> None:
-    found = model.predict(_alone(made))[1]
-    assert float(np.mean(found.frames)) == pytest.approx(found.score, abs=0.5)
+    for found in model.predict(_alone(made)):
+        if found.frames.min() > 0 and found.frames.max() < 100:  # at the ends of the scale frames are cut off
+            assert float(np.mean(found.frames)) == pytest.approx(found.score, abs=0.5)
+    assert any(found.frames.max() < 100 for found in model.predict(_alone(made)))
 
 
 def test_hidden_facts_widen_the_interval(model: Model, made: dict[int, Clip]) -> None:
@@ -97,7 +99,11 @@ def test_gradients_reach_every_weight_of_the_network(made: dict[int, Clip]) -> N
 
     torch.manual_seed(0)
     network = LadderNetwork(replace(ARCHITECTURES["nano"], embed=16, heads=(1, 2, 2, 4)))
-    torch.nn.init.normal_(network.score.weight, std=0.1)
+    for head in (network.score, network.frame_score):  # zero before training: the trees' guess stands
+        torch.nn.init.normal_(head.weight, std=0.1)
+    for name, parameter in network.spatial.swin.named_parameters():
+        if name.endswith(("norm1.weight", "norm2.weight")):  # zero at first: every block of Swin V2 starts as nothing
+            torch.nn.init.ones_(parameter)
     best, rung = made[18], made[36]
     both = [measure(rung), compare(measure(rung), rung.shown, measure(best), best.shown)]
     batch = collate(both, np.full((2, 5), 50, np.float32), Scaler(untrained("nano").part("scale")))

@@ -142,7 +142,9 @@ class LadderNetwork(nn.Module):
         self.score = nn.Linear(width, 2)  # correction of the trees' guess, log of the spread
         self.frame_score = nn.Linear(width, 1)  # a frame against the clip
         nn.init.zeros_(self.score.weight)
-        nn.init.constant_(self.score.bias, 0.0)
+        nn.init.zeros_(self.score.bias)
+        nn.init.zeros_(self.frame_score.weight)
+        nn.init.zeros_(self.frame_score.bias)
         nn.init.trunc_normal_(self.alone, std=0.02)
         nn.init.trunc_normal_(self.ask, std=0.02)
 

@@ -17,7 +17,8 @@ def untrained(architecture: str) -> Checkpoint:
     torch.manual_seed(0)
     config = ARCHITECTURES[architecture]
     network = LadderNetwork(config)
-    torch.nn.init.normal_(network.score.weight, std=0.2)  # otherwise every score is the trees' 50
+    for head in (network.score, network.frame_score):  # otherwise every score is the trees' 50
+        torch.nn.init.normal_(head.weight, std=0.2)
     tensors = {f"network.{key}": tensor for key, tensor in network.state_dict().items()}
     for part in FORESTS:
         arrays = _constant(len(SUMMARY) if part.startswith("alone") else len(SUMMARY_AGAINST) + 1).arrays()

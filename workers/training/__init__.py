@@ -1,1 +1,1 @@
-"""Training data, training and evaluation of the models."""
+"""Data with a teacher, training, calibration and evaluation of the default model."""
