@@ -353,10 +353,18 @@ class _Cutter:
 
 def _still(series: DifferenceSeries, match: Match | None, anchor: Anchor | None) -> list[tuple[float, float, str]]:
     """Return where the picture stands still, and what that means: start, duration, words."""
+    by_itself = [(start, duration, "the picture stands still") for start, duration in frozen_spans(series)]
     if match is None or anchor is None or anchor.differences is None:
-        return [(start, duration, "the picture stands still") for start, duration in frozen_spans(series)]
+        return by_itself
     beside = still_beside(series, anchor.differences, match.offset_seconds)
-    return [(start, duration, "the picture stands still while the reference moves") for start, duration in beside]
+    return [
+        *((start, duration, "the picture stands still while the reference moves") for start, duration in beside),
+        *(span for span in by_itself if not any(_meet(span, other) for other in beside)),
+    ]
+
+
+def _meet(span: tuple[float, float, str], other: tuple[float, float]) -> bool:
+    return span[0] < other[0] + other[1] and other[0] < span[0] + span[1]
 
 
 def _findings(

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 from pipeline.clip import Anchor
 from pipeline.frame import Luma8
-from pipeline.sample import Imposer, Imposition, Step, small_picture, steps
+from pipeline.sample import SAMPLERS, Imposer, Imposition, Step, small_picture, steps
 
 Luma = NDArray[np.uint8] | NDArray[np.uint16]
+
+Programme = Callable[[float, tuple[int, int]], NDArray[np.uint8]]
+"""(time in seconds, (width, height)) -> luma [H, W]."""
+
+SIZE = (128, 72)
+SMALL_RUNG = (96, 54)
 
 
 class ArrayFrame:
@@ -97,7 +103,7 @@ def camera(
     return np.rint(_sampled(_scene(seed), rows, columns)).astype(np.uint8)
 
 
-def shots(seed: int = 1, speed_px: float = 40.0) -> Callable[[float, tuple[int, int]], NDArray[np.uint8]]:
+def shots(seed: int = 1, speed_px: float = 40.0) -> Programme:
     """Return a programme with a cut each second."""
 
     def picture(time_seconds: float, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -138,3 +144,34 @@ def impose(
     imposer = Imposer(anchor, around_seconds, search=search)
     chosen = {imposed.instant: imposed.step.frame.time_seconds for imposed in imposer.choose(steps(frames))}
     return chosen, imposer.result()
+
+
+def pan(time_seconds: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    return camera(time_seconds, size, seed=1)
+
+
+def other(time_seconds: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    return camera(time_seconds, size, seed=2)
+
+
+def rung(
+    programme: Programme = pan,
+    *,
+    rate: Fraction | float = 30,
+    seconds: float = 2.0,
+    lag_seconds: float = 0.0,
+    start_seconds: float = 0.0,
+    size: tuple[int, int] = SMALL_RUNG,
+) -> Iterator[ArrayFrame]:
+    """Yield the frames of a rung that shows the programme late by `lag_seconds`."""
+    times = [float(index / rate) for index in range(round(seconds * rate))]
+    lumas = (programme(max(0.0, time_seconds - lag_seconds), size) for time_seconds in times)
+    return frames_of(lumas, rate, start_seconds)
+
+
+def reference(
+    programme: Programme = pan, *, rate: Fraction | float = 30, seconds: float = 2.0, frames: int = 8
+) -> Anchor:
+    sampler = SAMPLERS["frame_difference"](frames=frames)
+    stream = steps(rung(programme, rate=rate, seconds=seconds, size=SIZE))
+    return anchor_of(sampler.sample(stream, 0.0, seconds), rate)

@@ -212,13 +212,12 @@ class Runner:
     def decode_one(self, stream: Stream, rendition: Rendition, number: int) -> Clip | None:
         """Return one segment of a rendition, instants chosen on itself; None: there is none that can be shown."""
         for piece in self._pieces(stream, rendition, None, None):
-            if stream.plain_files:
-                job = replace(piece.make_job(), first_window=number - piece.segment.number, windows=1)
-            elif piece.segment.number == number:
-                job = piece.make_job()
-            else:
+            if not stream.plain_files and piece.segment.number != number:
                 continue
             try:
+                job = piece.make_job()
+                if stream.plain_files:
+                    job = replace(job, first_window=number - piece.segment.number, windows=1)
                 return next((found for found in self._pool.submit(job) if isinstance(found, Clip)), None)
             except (Rejected, Transient):
                 return None

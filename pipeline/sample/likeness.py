@@ -62,45 +62,47 @@ def picture_box(pictures: NDArray[np.uint8]) -> tuple[slice, slice]:
     return _span(picture.any(axis=1)), _span(picture.any(axis=0))
 
 
-def detail_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Correlation of what is left of two pictures [h, w] without their local means.
+def detail(picture: NDArray[np.uint8]) -> Floats:
+    """Return what is left of a picture [h, w] without its local means.
 
-    On 110 pairs of real contents other content stays under 0.2, and the same content over 0.45 down to crf 51;
+    Correlated, on 57 real contents other content stays under 0.25, and the same content over 0.36 down to crf 48 at 270 lines;
     without taking the means off, two bright skies over dark ground reach 0.6.
     """
-    return _cosine(_detail(a), _detail(b))
+    values: Floats = picture.astype(np.float64)
+    local = _box_mean(_box_mean(values).T).T
+    left: Floats = values - local
+    return left
 
 
-def detail_level(picture: NDArray[np.uint8]) -> float:
-    """Return the root mean square, in 8-bit steps, of a picture [h, w] without its local means."""
-    return float(np.sqrt(np.mean(_detail(picture) ** 2)))
+def rms(values: Floats) -> float:
+    return math.sqrt(float((values * values).mean()))
+
+
+def cosine(a: Floats, b: Floats) -> float:
+    """Return the normalised cross-correlation of two arrays of one shape, -1..1; 0 where one has nothing in it."""
+    a, b = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / scale if scale > 1e-9 else 0.0
 
 
 def change_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Correlation of what changes over time in [T, h, w] pictures: static logos, bars and sets drop out."""
-    return _cosine(_changes(a), _changes(b))
+    return cosine(_changes(a), _changes(b))
 
 
 def change_level(pictures: NDArray[np.uint8]) -> float:
     """Return the root mean square, in 8-bit steps, of what changes over time in [T, h, w] pictures."""
-    return float(np.sqrt(np.mean(_changes(pictures) ** 2)))
+    return rms(_changes(pictures))
 
 
 def rms_between(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    return float(np.sqrt(np.mean((a.astype(np.float64) - b) ** 2)))
+    return rms(a.astype(np.float64) - b)
 
 
 def _changes(pictures: NDArray[np.uint8]) -> Floats:
     values = pictures.astype(np.float64)
     changes: Floats = values - values.mean(axis=0)
     return changes
-
-
-def _detail(picture: NDArray[np.uint8]) -> Floats:
-    values: Floats = picture.astype(np.float64)
-    local = _box_mean(_box_mean(values).T).T
-    detail: Floats = values - local
-    return detail
 
 
 def _box_mean(values: Floats) -> Floats:
@@ -111,12 +113,6 @@ def _box_mean(values: Floats) -> Floats:
     size = 2 * DETAIL_REACH + 1
     means: Floats = (sums[size : size + height] - sums[:height]) / size
     return means
-
-
-def _cosine(a: Floats, b: Floats) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / scale if scale > 1e-9 else 0.0
 
 
 def _span(keep: NDArray[np.bool_]) -> slice:

@@ -12,15 +12,16 @@ from pipeline.sample.likeness import (
     change_correlation,
     change_level,
     correlation,
-    detail_correlation,
-    detail_level,
+    cosine,
+    detail,
     picture_box,
+    rms,
     rms_between,
 )
 from pipeline.sample.offset import REACH_FRAMES, drift
 
-SAME_DETAIL = 0.32
-"""Detail correlation from which two pictures show the same: other content stays under 0.2, the same over 0.45."""
+SAME_DETAIL = 0.3
+"""Detail correlation from which two pictures show the same: other content stays under 0.25, the same over 0.36."""
 
 DETAIL_LEVELS = 1.5
 """Detail, in 8-bit steps, under which bad encodes lose all that there is; nothing is told by it then ..."""
@@ -231,11 +232,12 @@ def _same_detail(shown: NDArray[np.uint8], rung: NDArray[np.uint8]) -> NDArray[n
     """Return per instant [P] whether both pictures show the same, or too little to tell."""
     rows, columns = picture_box(shown)
     same = np.ones(len(shown), bool)
-    for index, (a, b) in enumerate(zip(shown[:, rows, columns], rung[:, rows, columns], strict=True)):
-        if detail_level(a) >= DETAIL_LEVELS:
-            same[index] = detail_correlation(a, b) >= SAME_DETAIL
+    for index, pair in enumerate(zip(shown[:, rows, columns], rung[:, rows, columns], strict=True)):
+        reference_detail, rung_detail = (detail(picture) for picture in pair)
+        if rms(reference_detail) >= DETAIL_LEVELS:
+            same[index] = cosine(reference_detail, rung_detail) >= SAME_DETAIL
         else:
-            same[index] = detail_level(b) < CLEAR_DETAIL_LEVELS
+            same[index] = rms(rung_detail) < CLEAR_DETAIL_LEVELS
     return same
 
 

@@ -9,9 +9,9 @@ REACH_FRAMES = 4
 LEAST_GAIN_LATE = 0.4
 LEAST_GAIN_EARLY = 0.05
 """Mean drop of the log residual for which an offset other than 0 is believed. Starved encodes lag by themselves, as
-their skipped blocks keep showing the picture before: on 52 contents in 6 bad encodes each, without an offset, that
-made later frames fit better by up to 0.3, and earlier ones never. A true offset of 3 frames
-gives 0.4 to 4, less only where next to nothing moves."""
+their skipped blocks keep showing the picture before: on 57 contents in 6 bad encodes each, without an offset, that
+made later frames fit better by up to 0.3, and earlier ones never. A true offset of 3 frames gives 0.4 to 4, less
+only where next to nothing moves or all is lost."""
 
 LAG_SHARE = 0.86
 """The frame before the best is taken where it gains this share of it: again that lag, which is one frame mostly."""
@@ -22,9 +22,9 @@ SPEAKS_FROM = 0.05
 LEAST_AGREEMENT = 0.6
 """Share of those instants that must speak for it, so that one cut does not outvote the rest."""
 
-LEAST_DRIFT_GAIN = 0.12
-"""Mean drop of the log residual by which a growing offset must beat the best constant one. Without drift it is 0.05
-at the most on the same encodes; with 3 frames of drift 0.12 to 2.3, less only where next to nothing moves."""
+LEAST_DRIFT_GAIN = 0.2
+"""Mean drop of the log residual by which a growing offset must beat the best constant one. Without drift it is 0.15
+at the most on the same encodes; 6 frames of drift give 1 and more in good encodes, less only where little moves."""
 
 DRIFT_FRAMES = range(2, 9)
 """Growth over the segment, in frames of the slower rung, that is tried in either direction."""

@@ -14,22 +14,27 @@ ROWS_PER_CELL = 10
 """Rows read of each cell, at 1080 lines 10 of 30: on photographs the means are then off by 1 level. With 6 some
 are off by 50, where a fine horizontal pattern meets the rows."""
 
+GATHER_BYTES = 120_000
+"""Read at once. Larger arrays come as fresh pages from the system each time: 0.4 ms instead of 0.2 at 1080 lines."""
+
 
 def small_picture(frame: Frame) -> NDArray[np.uint8]:
     """Return the picture as [36, 64] cell means in 8-bit steps of the stream's own range.
 
     Columns are weighted exactly, also where a cell ends inside a pixel; so the cells of a 240-line and of a
-    1080-line rung lie at the same place. Costs 0.1 ms at 1080 lines.
+    1080-line rung lie at the same place. Costs 0.2 ms at 1080 lines.
     """
     luma: NDArray[np.unsignedinteger[Any]] = frame.luma
     height_px, width_px = luma.shape
     if width_px < SMALL_WIDTH_PX:
         luma = np.repeat(luma, -(-SMALL_WIDTH_PX // width_px), axis=1)
         width_px = luma.shape[1]
-    indices = _row_indices(height_px)  # [rows, 36]
-    sums = luma[indices[0]].astype(np.uint16 if luma.dtype == np.uint8 else np.uint32)  # [36, W]
-    for rows in indices[1:]:  # row by row: one gather of all of them is slower, for its fresh pages
-        sums += luma[rows]
+    wide = np.uint16 if luma.dtype == np.uint8 else np.uint32
+    sums = np.zeros((SMALL_HEIGHT_PX, width_px), wide)
+    rows = _row_indices(height_px)  # [rows, 36]
+    at_once = max(1, GATHER_BYTES // (SMALL_HEIGHT_PX * width_px * luma.itemsize))
+    for first in range(0, ROWS_PER_CELL, at_once):
+        sums += np.add.reduce(luma[rows[first : first + at_once]], axis=0, dtype=wide)
     starts, fractions = _column_edges(width_px)
     cells = np.add.reduceat(sums, starts, axis=1, dtype=np.uint32).astype(np.float64)  # [36, 64]
     parts = sums[:, starts] * fractions  # [36, 64]; the part of a cell's first pixel that is its left neighbour's

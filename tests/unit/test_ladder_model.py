@@ -14,7 +14,9 @@ from pipeline.clip import Clip
 from pipeline.clips import ClipJob, clips
 from pipeline.decode import MediaSource
 from pipeline.settings import DecodeLimits
-from workers.models import load_model
+from workers.models import DEFAULT_MODEL, WEIGHTS, load_model
+from workers.models.checkpoint import load
+from workers.models.ladder_model import LadderModel
 from workers.models.measure import Measured, compare, measure
 from workers.models.network import LadderNetwork, NetworkConfig
 from workers.models.protocol import Model
@@ -85,6 +87,14 @@ def test_hidden_facts_widen_the_interval(model: Model, made: dict[int, Clip]) ->
     clip = made[28]
     known, hidden = model.predict([measure(clip), measure(clip, hide_stream=True)])
     assert hidden.high - hidden.low > known.high - known.low
+
+
+def test_bf16_and_fp32_agree_within_half_a_point(made: dict[int, Clip]) -> None:
+    checkpoint = load(WEIGHTS[DEFAULT_MODEL])
+    clips_ = _alone(made)
+    exact = LadderModel(checkpoint, swin_type=torch.float32).predict(clips_)
+    fast = LadderModel(checkpoint, swin_type=torch.bfloat16).predict(clips_)
+    assert max(abs(a.score - b.score) for a, b in zip(exact, fast, strict=True)) < 0.5
 
 
 def test_cells_of_other_places_are_not_compared(made: dict[int, Clip]) -> None:

@@ -1,24 +1,19 @@
 """Sampling and imposing on what real encoders make of a programme with a known answer."""
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from media_factory import write_video
 from numpy.typing import NDArray
-from sample_factory import ArrayFrame, anchor_of, camera, decoded, impose, shots
+from sample_factory import ArrayFrame, Programme, anchor_of, decoded, impose, other, pan, shots
 
 from pipeline.clip import Anchor
 from pipeline.sample import SAMPLERS, Imposer, Recorder, Step, frozen_spans, is_black, small_picture, steps
 
-Programme = Callable[[float, tuple[int, int]], NDArray[np.uint8]]
-
-pan = partial(camera, seed=1)
-other = partial(camera, seed=2)
 SECONDS = 2
 
 

@@ -166,7 +166,9 @@ def collate(clips: Sequence[Measured], guesses: NDArray[np.float32], scaler: Sca
 class LadderModel:
     """A checkpoint on a device, ready to score."""
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "cpu", swin_type: torch.dtype | None = None) -> None:
+        """`swin_type`: None takes bf16 where the device computes in it, else fp32; a score moves by less than half a
+        point between the two."""
         self.identity = ModelIdentity(
             name=checkpoint.name,
             weights_hash=checkpoint.weights_hash or "untrained",
@@ -178,8 +180,7 @@ class LadderModel:
         self._network = LadderNetwork(config)
         self._network.load_state_dict({key: t.float() for key, t in checkpoint.part("network").items()}, strict=True)
         self._network.eval().to(self._device)
-        # Swin in bf16 (AMX and tensor cores), the rest in fp32: the score moves by less than 0.1 point.
-        self._network.spatial.swin.to(torch.bfloat16)
+        self._network.spatial.swin.to(swin_type or _fast_type(self._device))
         self._guesser = Guesser({part: _trees(checkpoint, part) for part in FORESTS})
         self._scaler = Scaler(checkpoint.part("scale"))
         self._reach = {basis: float(checkpoint.calibration["reach"][basis]) for basis in ("alone", "ladder")}
@@ -212,6 +213,14 @@ class LadderModel:
                 )
             )
         return predictions
+
+
+def _fast_type(device: torch.device) -> torch.dtype:
+    if device.type == "cpu":
+        computes = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    else:
+        computes = torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if computes else torch.float32
 
 
 def _trees(checkpoint: Checkpoint, part: str) -> Trees:

@@ -20,7 +20,7 @@ from workers.training.extract import Sample, against
 
 _SETTINGS = {
     "objective": "regression",
-    "learning_rate": 0.03,
+    "learning_rate": 0.05,
     "num_leaves": 24,
     "min_data_in_leaf": 12,
     "bagging_fraction": 0.7,

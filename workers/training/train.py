@@ -34,9 +34,9 @@ class Recipe:
 
     architecture: str = "nano"
     seed: int = 0
-    trees: int = 900
-    folds: int = 5
-    epochs: int = 12
+    trees: int = 500
+    folds: int = 3
+    epochs: int = 5
     contents_in_batch: int = 2
     frames_seen: int = 2
     """Frames of a clip whose pixels the network sees in one step of training."""
@@ -48,7 +48,7 @@ class Recipe:
     """Share of clips whose trees say a smeared score, so that the pixels are worth looking at."""
     average: float = 0.995
     """Decay of the running average of the weights, which is what is kept."""
-    threads: int = 1
+    threads: int = 2
     """More than the free cores make the trees many times slower."""
     device: str = "cpu"
 
