@@ -154,7 +154,7 @@ def _one_clip(
     anchor = job.anchors.get(window.number)
     if anchor is not None:
         around = _clock_gap(anchor, first.frame.time_seconds) if around_seconds is None else around_seconds
-        imposer = Imposer(anchor, around)
+        imposer = Imposer(anchor, around, search=not last_try)
         for imposed in imposer.choose(passing):
             cutter.take(imposed.instant, anchor.places[imposed.instant], imposed.step)
         result = imposer.result()
