@@ -10,10 +10,10 @@ VIDEO ?=
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test check format bench clean
+.PHONY: help setup browser demo test check format bench bench-memory clean
 
 help: ## Say what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Make the virtual environment (minutes the first time, nothing after)
 
@@ -49,6 +49,9 @@ format: setup ## Let ruff lay the code out
 
 bench: setup ## Measure speed as ratios, on one core (minutes)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+bench-memory: setup ## Score ten minutes of 1080p and print the memory it takes (minutes)
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/memory.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,124 @@
+"""A ladder in trouble: a broken best rung is named and replaced, what is missing is told, the rest is scored."""
+
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import media_factory
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from schemas import SegmentScored
+from workers.cli.main import cli
+
+RATE = Fraction(25)
+
+
+def scene(index: int, width: int, height: int) -> np.ndarray:
+    full = media_factory.pan(index, 320, 192)
+    step = 320 // width
+    return full.reshape(height, step, width, step).mean(axis=(1, 3)).astype(np.uint8)
+
+
+def write_presentation(folder: Path, *, seconds: int = 4, frozen_best: bool = False) -> Path:
+    """Write a three-rung HLS presentation in fMP4, a segment every 2 s, and return its master playlist."""
+    lines = ["#EXTM3U"]
+    for name, (width, height), crf in (("best", (320, 192), 16), ("next", (320, 192), 24), ("low", (160, 96), 30)):
+        still = frozen_best and name == "best"
+        init, parts = media_factory.fragments(
+            frames=seconds * 25,
+            fps=RATE,
+            size=(width, height),
+            options={"crf": str(crf), "g": "50", "sc_threshold": "0"},
+            pattern=(lambda index, w, h: scene(0, w, h)) if still else scene,
+        )
+        (folder / f"{name}.init.mp4").write_bytes(init)
+        playlist = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", f'#EXT-X-MAP:URI="{name}.init.mp4"']
+        for number, part in enumerate(parts):
+            (folder / f"{name}.{number}.m4s").write_bytes(part)
+            playlist += ["#EXTINF:2.0,", f"{name}.{number}.m4s"]
+        (folder / f"{name}.m3u8").write_text("\n".join([*playlist, "#EXT-X-ENDLIST"]))
+        lines += [f"#EXT-X-STREAM-INF:BANDWIDTH={3_000_000 // crf},RESOLUTION={width}x{height}", f"{name}.m3u8"]
+    master = folder / "master.m3u8"
+    master.write_text("\n".join(lines))
+    return master
+
+
+def scored(*arguments: str | Path) -> tuple[int, list[SegmentScored], str]:
+    result = CliRunner().invoke(cli, ["score", "--decoders", "2", "--format", "jsonl", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return (
+        result.exit_code,
+        [SegmentScored.model_validate_json(line) for line in result.stdout.splitlines()],
+        result.stderr,
+    )
+
+
+def test_a_best_rung_that_stands_still_is_replaced_by_the_next(tmp_path: Path) -> None:
+    code, records, _ = scored(write_presentation(tmp_path, frozen_best=True))
+    assert code == 0
+    best = [record for record in records if record.segment_number == 0 and record.media.height_px == 192][0]
+    assert any(found.kind == "reference_replaced" and "stands still" in found.text for found in best.findings)
+    low = [record for record in records if record.media.height_px == 96]
+    references = {record.reference_rendition_id for record in low}
+    assert len(low) == 2
+    assert references == {record.rendition_id for record in records if record.rendition_id != best.rendition_id} - {
+        low[0].rendition_id
+    }
+    assert all(any(found.kind == "reference_replaced" for found in record.findings) for record in low)
+
+
+def test_a_missing_segment_of_the_best_rung_leaves_the_others_compared(tmp_path: Path) -> None:
+    master = write_presentation(tmp_path)
+    (tmp_path / "best.1.m4s").unlink()
+    code, records, messages = scored(master)
+    assert code == 3
+    assert messages.count("best.1.m4s") == 1
+    low = {record.segment_number: record for record in records if record.media.height_px == 96}
+    assert low[0].basis == low[1].basis == "ladder"
+    assert low[0].reference_rendition_id != low[1].reference_rendition_id
+
+
+def test_a_missing_playlist_of_one_rung_leaves_the_others_scored(tmp_path: Path) -> None:
+    master = write_presentation(tmp_path)
+    (tmp_path / "next.m3u8").unlink()
+    code, records, messages = scored(master)
+    assert code == 3
+    assert "next.m3u8" in messages
+    assert len({record.rendition_id for record in records}) == 2
+
+
+def test_an_encrypted_rung_is_told_and_not_scored(tmp_path: Path) -> None:
+    master = write_presentation(tmp_path)
+    playlist = tmp_path / "low.m3u8"
+    playlist.write_text(playlist.read_text().replace("#EXT-X-MAP", '#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXT-X-MAP'))
+    code, records, messages = scored(master)
+    assert code == 3
+    assert "encrypted" in messages
+    assert {record.media.height_px for record in records} == {192}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the tests read stderr."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+
+
+def test_a_presentation_over_http_scores_as_it_does_from_disk(tmp_path: Path, server: str) -> None:
+    master = write_presentation(tmp_path)
+    _, local, _ = scored(master)
+    code, remote, messages = scored(f"{server}/master.m3u8")
+    assert code == 0, messages
+    assert [(record.rendition_id, record.score) for record in remote] == [
+        (record.rendition_id, record.score) for record in local
+    ]
