@@ -61,7 +61,7 @@ def scored(*arguments: str | Path) -> tuple[int, list[SegmentScored], str]:
 def test_a_best_rung_that_stands_still_is_replaced_by_the_next(tmp_path: Path) -> None:
     code, records, _ = scored(write_presentation(tmp_path, frozen_best=True))
     assert code == 0
-    best = [record for record in records if record.segment_number == 0 and record.media.height_px == 192][0]
+    best = next(record for record in records if record.segment_number == 0 and record.media.height_px == 192)
     assert any(found.kind == "reference_replaced" and "stands still" in found.text for found in best.findings)
     low = [record for record in records if record.media.height_px == 96]
     references = {record.reference_rendition_id for record in low}
@@ -105,7 +105,7 @@ def test_an_encrypted_rung_is_told_and_not_scored(tmp_path: Path) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Say nothing: the tests read stderr."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as http:
