@@ -32,6 +32,7 @@ from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rung
 
 _THUMBNAIL_PX = 480
+_STILL_SECONDS = 1.0
 _LEAST_REMAINDER = 0.5  # of a segment; a shorter rest of a plain file joins the segment before it
 
 
@@ -353,10 +354,13 @@ class _Cutter:
 
 def _still(series: DifferenceSeries, match: Match | None, anchor: Anchor | None) -> list[tuple[float, float, str]]:
     """Return where the picture stands still, and what that means: start, duration, words."""
-    by_itself = [(start, duration, "the picture stands still") for start, duration in frozen_spans(series)]
+    # A second, or most of a segment that is shorter: from the first to the last picture it lacks one interval.
+    least = min(_STILL_SECONDS, 0.8 * float(np.ptp(series.times_seconds))) if len(series.times_seconds) > 1 else 1.0
+    spans = frozen_spans(series, least) if least > 0 else []
+    by_itself = [(start, duration, "the picture stands still") for start, duration in spans]
     if match is None or anchor is None or anchor.differences is None:
         return by_itself
-    beside = still_beside(series, anchor.differences, match.offset_seconds)
+    beside = still_beside(series, anchor.differences, match.offset_seconds, least)
     return [
         *((start, duration, "the picture stands still while the reference moves") for start, duration in beside),
         *(span for span in by_itself if not any(_meet(span, other) for other in beside)),

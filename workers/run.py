@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby, islice
+
+import numpy as np
 
 from pipeline.cells import CellGrid
 from pipeline.clip import Clip
@@ -20,16 +23,19 @@ from pipeline.decode.isolate import IsolatedPool
 from pipeline.errors import DecoderFailed, Rejected, Transient, Truncated
 from pipeline.ingest import Fetcher, Stream, overlapping, shown
 from pipeline.ladder import reference_order
+from pipeline.sample import still_beside
 from pipeline.settings import DecodeLimits
-from schemas import Finding, FindingKind, Rendition, Segment, TimeBasis
+from schemas import Finding, FindingKind, Rendition, Segment, SegmentScored, TimeBasis
 from workers.scoring import Scored, Scorer, Work
 from workers.sheets import Sheet, SheetStore, join
 
 _AHEAD = 2  # clips a decoder may be ahead of the scorer
 _LOST_IN_A_ROW = 3  # decoders lost on segments of one file before the rest of it is given up
 _MOST_INSTANTS = 16
-_LONE_TOGETHER = 64
+_FILES_TOGETHER = 64  # single files that are decoded side by side
 _FROZEN_SHARE = 0.5
+_STILL = "stands still"
+_HARDLY = 0.25  # median |dY| of a best rung under which the next best is asked whether the scene does stand still
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +85,29 @@ Report = Callable[[Step], None]
 class Runner:
     """Owns the order of work of a run."""
 
-    def __init__(self, scorer: Scorer, pool: Pool, fetcher: Fetcher, limits: DecodeLimits, options: Options) -> None:
-        self._scorer, self._pool, self._fetcher = scorer, pool, fetcher
+    def __init__(
+        self,
+        scorer: Scorer,
+        pool: Pool,
+        aside: Callable[[], Pool],
+        fetcher: Fetcher,
+        limits: DecodeLimits,
+        options: Options,
+    ) -> None:
+        """`aside` gives decoders for second looks, never those of `pool`: a decoder of that may be waiting for the
+        very result that a second look is for."""
+        self._scorer, self._pool, self._aside, self._fetcher = scorer, pool, aside, fetcher
         self._limits, self._options = limits, options
 
     def score(self, streams: Iterable[Stream], report: Report) -> Iterator[Result]:
         """Yield a score or a failure for every segment, stream by stream, of each the best rung first."""
-        lone: list[Stream] = []  # single files: decoded side by side
-        for stream in streams:
-            if stream.plain_files and len(stream.ladder.renditions) == 1:
-                lone.append(stream)
-                if len(lone) < _LONE_TOGETHER:
-                    continue
-            yield from self._files(lone, report)
-            if lone and stream is lone[-1]:
-                lone = []
-                continue
-            lone = []
-            yield from self._ladder(stream, report)
-        yield from self._files(lone, report)
+        for is_file, group in groupby(streams, _is_single_file):
+            if is_file:
+                while files := list(islice(group, _FILES_TOGETHER)):
+                    yield from self._files(files, report)
+            else:
+                for stream in group:
+                    yield from self._ladder(stream, report)
 
     def _files(self, streams: Sequence[Stream], report: Report) -> Iterator[Result]:
         pieces: list[_Piece] = []
@@ -126,7 +136,7 @@ class Runner:
 
     def _scored(self, pieces: Sequence["_Piece"], keeper: "_Keeper | None", report: Report) -> Iterator[Result]:
         done: dict[str, int] = {}
-        for piece, number, found in _in_order(self._pool, pieces, self._options.processes):
+        for piece, number, found in _in_order(self._pool, self._aside, pieces, self._options.processes):
             stream_id, rendition_id = piece.stream.ladder.stream_id, piece.rendition.rendition_id
             result: Result
             if isinstance(found, Clip):
@@ -145,21 +155,26 @@ class Runner:
     ) -> Iterator["_Piece"]:
         best = stream.segments.get(reference_order(stream.ladder)[0].rendition_id, ())
         for segment in stream.segments.get(rendition.rendition_id, ()):
-            found: dict[int, Sheet] = {}
+            numbers = [segment.number] if sheets else []
             if sheets and stream.plain_files:
-                found = {number: sheets.get(number) for number in sheets.numbers()}
-            elif sheets and (sheet := self._sheet_for(segment, best, sheets)):
-                found = {segment.number: sheet}
-            found = {at: sheet for at, sheet in found.items() if sheet.rendition_id != rendition.rendition_id}
+                numbers, find = sheets.numbers(), partial(_own_number, sheets)
+            else:
+                find = partial(self._sheet_over, segment, best, sheets)
+            sheet_of = partial(_of_another, rendition.rendition_id, find)
             yield _Piece(
                 stream=stream,
                 rendition=rendition,
                 segment=segment,
-                sheets=found,
-                make_job=partial(self._job, stream, segment, found, display),
+                sheet_of=sheet_of,
+                make_job=partial(self._job, stream, segment, numbers, sheet_of, display),
             )
 
-    def _sheet_for(self, segment: Segment, best: Sequence[Segment], sheets: SheetStore) -> Sheet | None:
+    def _sheet_over(
+        self, segment: Segment, best: Sequence[Segment], sheets: SheetStore | None, _number: int
+    ) -> Sheet | None:
+        """Return the sheet of the reference over a segment of a playlist; None: there is none."""
+        if sheets is None:
+            return None
         over = [found for found in overlapping(segment, best) if found.number in sheets]
         if not over:
             return None
@@ -171,9 +186,18 @@ class Runner:
         end = start + segment.duration_seconds if segment.duration_seconds else float("inf")
         return join([sheets.get(found.number) for found in over], start, end, _MOST_INSTANTS)
 
-    def _job(self, stream: Stream, segment: Segment, sheets: dict[int, Sheet], display: "_Display | None") -> ClipJob:
+    def _job(
+        self,
+        stream: Stream,
+        segment: Segment,
+        numbers: Sequence[int],
+        sheet_of: "SheetOf",
+        display: "_Display | None",
+    ) -> ClipJob:
         """Return the decode job of a segment, its bytes fetched where it is not a local file."""
         source = self._source(segment)
+        sheets = ((number, sheet_of(number)) for number in numbers)  # one at a time: only the anchors are kept
+        anchors = {number: sheet.anchor for number, sheet in sheets if sheet is not None}
         height = self._options.display_height_px or (display.height_px if display else None)
         height = height or (_declared_height(stream) if not stream.plain_files else None)
         return ClipJob(
@@ -186,7 +210,7 @@ class Runner:
             segment_seconds=self._options.segment_seconds if stream.plain_files else None,
             display_height_px=height,
             display_width_px=display.width_px if display else None,
-            anchors={at: sheet.anchor for at, sheet in sheets.items()},
+            anchors=anchors,
         )
 
     def _probed(self, stream: Stream) -> Stream:
@@ -218,7 +242,7 @@ class Runner:
                 job = piece.make_job()
                 if stream.plain_files:
                     job = replace(job, first_window=number - piece.segment.number, windows=1)
-                return next((found for found in self._pool.submit(job) if isinstance(found, Clip)), None)
+                return next((found for found in self._aside().submit(job) if isinstance(found, Clip)), None)
             except (Rejected, Transient):
                 return None
         return None
@@ -237,7 +261,10 @@ class _Keeper:
     def keep(self, number: int, result: Result) -> Result:
         """Store the sheet of one segment and return the result, with a finding where another rung stands in."""
         trouble = _trouble(result.clip) if isinstance(result, Scored) else "could not be decoded"
-        stand_in = self._runner.decode_one(self._stream, self._lesser, number) if trouble else None
+        doubtful = trouble is not None or (isinstance(result, Scored) and _hardly_moves(result.clip))
+        stand_in = self._runner.decode_one(self._stream, self._lesser, number) if doubtful else None
+        if stand_in and isinstance(result, Scored) and _stands_still_beside(result.clip, stand_in):
+            trouble = _STILL
         if trouble and stand_in and not _trouble(stand_in):
             why = f"the best rung {trouble}"
             found = self._runner.score_alone(self._stream, self._lesser, number, stand_in)
@@ -246,9 +273,8 @@ class _Keeper:
                 text = (
                     f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
                 )
-                finding = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
-                record = result.record.model_copy(update={"findings": (*result.record.findings, finding)})
-                return replace(result, record=record)
+                replaced = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
+                return replace(result, record=_told(result.record, trouble, replaced))
         elif isinstance(result, Scored):
             self._sheets.put(number, _sheet(result))
         return result
@@ -264,6 +290,20 @@ class _Display:
     height_px: int
 
 
+SheetOf = Callable[[int], Sheet | None]
+"""Segment number -> the reference over it; looked up when it is needed, since all sheets would not fit the memory."""
+
+
+def _own_number(sheets: SheetStore, number: int) -> Sheet | None:
+    return sheets.get(number) if number in sheets else None
+
+
+def _of_another(rendition_id: str, find: SheetOf, number: int) -> Sheet | None:
+    """A rung that stands in as the reference is not compared with itself."""
+    sheet = find(number)
+    return None if sheet is None or sheet.rendition_id == rendition_id else sheet
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """One decode job: a segment, or a plain file that becomes many."""
@@ -271,7 +311,7 @@ class _Piece:
     stream: Stream
     rendition: Rendition
     segment: Segment
-    sheets: dict[int, Sheet]
+    sheet_of: "SheetOf"
     make_job: Callable[[], ClipJob]
     """Fetches what has to be fetched; called in the thread that decodes."""
 
@@ -291,8 +331,12 @@ def _work(piece: _Piece, number: int, clip: Clip) -> Work:
         number=number,
         start_seconds=clip.start_seconds if piece.plain else piece.segment.start_seconds,
         time_basis=piece.segment.time_basis,
-        sheet=piece.sheets.get(number),
+        sheet=piece.sheet_of(number),
     )
+
+
+def _is_single_file(stream: Stream) -> bool:
+    return stream.plain_files and len(stream.ladder.renditions) == 1
 
 
 def _problems(stream: Stream) -> Iterator[Failed]:
@@ -313,21 +357,49 @@ def _trouble(clip: Clip) -> str | None:
     if FindingKind.DAMAGED in kinds:
         return "is damaged"
     if still > _FROZEN_SHARE * max(clip.facts.duration_seconds, 1.0):
-        return "stands still"
+        return _STILL
     return None
 
 
+def _told(record: SegmentScored, trouble: str, replaced: Finding) -> SegmentScored:
+    findings = [*record.findings, replaced]
+    if trouble == _STILL and not any(found.kind is FindingKind.FROZEN for found in findings):
+        frozen = Finding(
+            kind=FindingKind.FROZEN,
+            text="the picture stands still while the next best rung moves",
+            start_seconds=record.start_seconds,
+            duration_seconds=record.duration_seconds,
+        )
+        findings.append(frozen)
+    return record.model_copy(update={"findings": tuple(findings)})
+
+
+def _hardly_moves(clip: Clip) -> bool:
+    known = clip.differences.differences[1:]
+    return len(known) > 0 and float(np.nanmedian(known)) < _HARDLY
+
+
+def _stands_still_beside(clip: Clip, other: Clip) -> bool:
+    """A frozen picture that is encoded again still flickers: beside a rung that moves it is seen all the same."""
+    gap = clip.start_seconds - other.start_seconds
+    seconds = max(clip.facts.duration_seconds, 1e-3)
+    spans = still_beside(clip.differences, other.differences, gap, min(1.0, _FROZEN_SHARE * seconds))
+    return sum(duration for _, duration in spans) > _FROZEN_SHARE * seconds
+
+
 _Found = Clip | Rejected | Transient
+_Item = tuple[int, _Found] | BaseException | None
+"""Of a line: a result, a bug, or the end."""
 
 
-def _in_order(pool: Pool, pieces: Sequence[_Piece], ahead: int) -> Iterator[tuple[_Piece, int, _Found]]:
+def _in_order(
+    pool: Pool, aside: Callable[[], Pool], pieces: Sequence[_Piece], ahead: int
+) -> Iterator[tuple[_Piece, int, _Found]]:
     """Yield what the pieces give in their order, while up to `ahead` of them are decoded at the same time."""
     stop = threading.Event()
-    lines: list[queue.Queue[tuple[int, _Found] | BaseException | None]] = [queue.Queue(_AHEAD) for _ in pieces]
+    lines: list[queue.Queue[_Item]] = [queue.Queue(_AHEAD) for _ in pieces]
 
-    def put(
-        line: queue.Queue[tuple[int, _Found] | BaseException | None], item: tuple[int, _Found] | BaseException | None
-    ) -> bool:
+    def put(line: queue.Queue[_Item], item: _Item) -> bool:
         while not stop.is_set():
             try:
                 line.put(item, timeout=0.2)
@@ -338,7 +410,7 @@ def _in_order(pool: Pool, pieces: Sequence[_Piece], ahead: int) -> Iterator[tupl
 
     def decode(index: int) -> None:
         try:
-            for item in _decode(pool, pieces[index]):
+            for item in _decode(pool, aside, pieces[index]):
                 if not put(lines[index], item):
                     return
             put(lines[index], None)
@@ -359,7 +431,7 @@ def _in_order(pool: Pool, pieces: Sequence[_Piece], ahead: int) -> Iterator[tupl
             threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(pool: Pool, piece: _Piece) -> Iterator[tuple[int, _Found]]:
+def _decode(pool: Pool, aside: Callable[[], Pool], piece: _Piece) -> Iterator[tuple[int, _Found]]:
     """Yield (segment number, clip or why there is none); a plain file goes on after a segment that took the decoder."""
     number, first, lost = piece.segment.number, 0, 0
     try:
@@ -372,7 +444,7 @@ def _decode(pool: Pool, piece: _Piece) -> Iterator[tuple[int, _Found]]:
             for found in pool.submit(replace(job, first_window=first)):
                 lost = 0
                 if isinstance(found, Gap):
-                    yield found.window.number, _again_alone(pool, job, found)
+                    yield found.window.number, _again_alone(aside(), job, found)
                 elif isinstance(found, Clip):
                     yield found.window.number, found
                 else:

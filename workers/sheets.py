@@ -1,6 +1,7 @@
 """The sheet: what a worker keeps of the reference for one segment, and a store that bounds the memory they take."""
 
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ class SheetStore:
         self._folder = tempfile.TemporaryDirectory(prefix="rungwatch-sheets-")
         self._recent: OrderedDict[int, Sheet] = OrderedDict()
         self._in_memory = in_memory
+        self._lock = threading.Lock()  # decoding threads look sheets up while the scorer puts new ones
         self._numbers: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -117,17 +119,19 @@ class SheetStore:
         return number in self._numbers
 
     def put(self, number: int, sheet: Sheet) -> None:
-        _write(self._file(number), sheet)
-        self._numbers.add(number)
-        self._remember(number, sheet)
+        with self._lock:
+            _write(self._file(number), sheet)
+            self._numbers.add(number)
+            self._remember(number, sheet)
 
     def get(self, number: int) -> Sheet:
         """Return a sheet. Raises KeyError where none was put."""
-        if number not in self._numbers:
-            raise KeyError(number)
-        sheet = self._recent.get(number) or _read(self._file(number))
-        self._remember(number, sheet)
-        return sheet
+        with self._lock:
+            if number not in self._numbers:
+                raise KeyError(number)
+            sheet = self._recent.get(number) or _read(self._file(number))
+            self._remember(number, sheet)
+            return sheet
 
     def numbers(self) -> list[int]:
         return sorted(self._numbers)

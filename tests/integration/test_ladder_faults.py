@@ -102,6 +102,25 @@ def test_an_encrypted_rung_is_told_and_not_scored(tmp_path: Path) -> None:
     assert {record.media.height_px for record in records} == {192}
 
 
+def test_one_decoder_is_enough_for_a_second_look(tmp_path: Path) -> None:
+    def frozen(index: int, width: int, height: int) -> np.ndarray:
+        return scene(0, width, height)
+
+    rungs = [("best", (320, 192), frozen), ("next", (320, 192), scene), ("low", (160, 96), scene)]
+    files = [
+        media_factory.write_video(
+            tmp_path / f"{name}.mp4", frames=200, fps=RATE, size=size, pattern=pattern, options={"b": str(rate)}
+        )
+        for (name, size, pattern), rate in zip(rungs, (800_000, 300_000, 200_000), strict=True)
+    ]
+    arguments = ["score", "--ladder", "--decoders", "1", "--segment-seconds", "1", "--format", "jsonl"]
+    result = CliRunner().invoke(cli, [*arguments, *map(str, files)])
+    records = [SegmentScored.model_validate_json(line) for line in result.stdout.splitlines()]
+    assert len(records) == 24, result.stderr
+    low = [record for record in records if record.rendition_id == "low"]
+    assert {record.reference_rendition_id for record in low} == {"next"}
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):

@@ -1,5 +1,6 @@
 """What `score` and `demo` share: from inputs and options to results, dead letters and worst frames."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from pipeline.ingest import Fetcher, Stream, find_streams
 from pipeline.settings import Settings
 from schemas import DeadLetter, Ladder, ModelIdentity, SamplerIdentity, SegmentScored
 from workers.models import load_model
-from workers.run import Failed, Options, Report, Runner
+from workers.run import Failed, Options, Pool, Report, Runner
 from workers.scoring import Scored, Scorer
 
 EXIT_SCORED, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_NONE_SCORED = 0, 2, 3, 4
@@ -62,9 +63,9 @@ class Session:
         self._settings = settings
         self._stack = ExitStack()
         # The decoders start first: they import while the model loads.
-        self._pool = self._stack.enter_context(
-            IsolatedPool(work, options.processes, settings.decode, lambda job: job.source.name)
-        )
+        self._pool = self._stack.enter_context(self._new_pool(options.processes))
+        self._second: Pool | None = None
+        self._lock = threading.Lock()
         self._fetcher = self._stack.enter_context(Fetcher(settings.fetch))
         try:
             model = load_model(choice.name, device=choice.device, allow_untrained=choice.allow_untrained)
@@ -74,7 +75,18 @@ class Session:
         self.model: ModelIdentity = model.identity
         self.sampler = SamplerIdentity(name=options.sampler.name, frames=options.sampler.frames)
         scorer = Scorer(model, self.sampler, hide_stream=choice.hide_stream)
-        self._runner = Runner(scorer, self._pool, self._fetcher, settings.decode, replace(options, grid=model.grid))
+        options = replace(options, grid=model.grid)
+        self._runner = Runner(scorer, self._pool, self._second_pool, self._fetcher, settings.decode, options)
+
+    def _second_pool(self) -> Pool:
+        """Start a decoder for second looks when the first one is taken; most runs need none."""
+        with self._lock:
+            if self._second is None:
+                self._second = self._stack.enter_context(self._new_pool(1))
+            return self._second
+
+    def _new_pool(self, processes: int) -> Pool:
+        return IsolatedPool(work, processes, self._settings.decode, lambda job: job.source.name)
 
     def __enter__(self) -> Self:
         return self
