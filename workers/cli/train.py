@@ -83,6 +83,7 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
     """Train on SAMPLES, calibrate and measure on its validation contents; OUT keeps checkpoint, figures and curves."""
     from dataclasses import replace  # noqa: PLC0415
 
+    from workers.models.checkpoint import load  # noqa: PLC0415
     from workers.training.curves import draw  # noqa: PLC0415
     from workers.training.evaluate import calibrate, describe, write  # noqa: PLC0415
     from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
@@ -104,11 +105,10 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
         path = fit(loaded, out, replace(chosen, device=device), report, hours=hours)
     calibrate(path, loaded)
     contents = len({sample.content for sample in loaded if sample.split == "validation"})
-    found = measure(path, loaded)
-    line = describe(path, found, f"{contents} contents of our own making")
-    write(measure(path, loaded), out / "evaluation.json")
+    found = describe(path, measure(path, loaded), f"{contents} contents of our own making")
+    write(found, out / "evaluation.json")
     draw(out)
-    click.echo(f"{path}: {line}")
+    click.echo(f"{path}: {load(path).accuracy}")
 
 
 @train.command()

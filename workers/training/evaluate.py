@@ -199,15 +199,15 @@ def _half(content: str) -> int:
     return sum(content.encode()) % 2
 
 
-def describe(path: Path, evaluation: Evaluation, data: str) -> str:
-    """Write the one-line accuracy into the checkpoint, and return the line."""
+def describe(path: Path, evaluation: Evaluation, data: str) -> Evaluation:
+    """Write the one-line accuracy into the checkpoint; return the figures under the identity that it has by that."""
     ladder, alone = evaluation.questions["ladder"], evaluation.questions["alone"]
     line = (
         f"against VMAF on {ladder.clips} clips of unseen contents ({data}): in a ladder SROCC {ladder.srocc:.3f}, "
         f"RMSE {ladder.rmse:.1f}; alone SROCC {alone.srocc:.3f}, RMSE {alone.rmse:.1f}"
     )
-    save(replace(load(path), accuracy=line), path)
-    return line
+    checkpoint = replace(load(path), accuracy=line)
+    return replace(evaluation, model=f"{checkpoint.name} @ {save(checkpoint, path)}")
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
