@@ -195,7 +195,7 @@ class Runner:
         display: "_Display | None",
     ) -> ClipJob:
         """Return the decode job of a segment, its bytes fetched where it is not a local file."""
-        source = self._source(segment)
+        source = self._source(stream, segment)
         sheets = ((number, sheet_of(number)) for number in numbers)  # one at a time: only the anchors are kept
         anchors = {number: sheet.anchor for number, sheet in sheets if sheet is not None}
         height = self._options.display_height_px or (display.height_px if display else None)
@@ -219,15 +219,18 @@ class Runner:
         for rendition in stream.ladder.renditions:
             segment = stream.segments[rendition.rendition_id][0]
             try:
-                job = ProbeJob(self._source(segment), self._limits)
+                job = ProbeJob(self._source(stream, segment), self._limits)
                 rungs = [found.rung for found in self._pool.submit(job) if isinstance(found, Probe)]
             except (Rejected, Transient):
                 rungs = []  # said when its turn comes to be scored
             renditions.append(rendition.model_copy(update={"rung": rungs[0]}) if rungs else rendition)
         return replace(stream, ladder=stream.ladder.model_copy(update={"renditions": tuple(renditions)}))
 
-    def _source(self, segment: Segment) -> MediaSource:
-        path = self._fetcher.local_path(segment.media) if not (segment.init or segment.key) else None
+    def _source(self, stream: Stream, segment: Segment) -> MediaSource:
+        # A file is streamed, and its time begins at 0. A segment is read whole, and keeps the clock that the
+        # renditions share.
+        is_file = stream.plain_files or segment.window_seconds is not None
+        path = self._fetcher.local_path(segment.media) if is_file else None
         name = shown(segment.media.uri)
         if path is not None:
             return MediaSource(name=name, path=path)

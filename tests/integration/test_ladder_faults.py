@@ -72,6 +72,17 @@ def test_a_best_rung_that_stands_still_is_replaced_by_the_next(tmp_path: Path) -
     assert all(any(found.kind == "reference_replaced" for found in record.findings) for record in low)
 
 
+def test_transport_streams_and_fragments_share_their_clock(tmp_path: Path) -> None:
+    master = write_presentation(tmp_path)
+    media_factory.write_video(tmp_path / "best.0.ts", frames=50, fps=RATE, size=(320, 192), pattern=scene)
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXTINF:2.0,", "best.0.ts", "#EXT-X-ENDLIST"]
+    (tmp_path / "best.m3u8").write_text("\n".join(lines))
+    _, records, _ = scored(master)
+    low = next(record for record in records if record.media.height_px == 96 and record.segment_number == 0)
+    assert low.basis == "ladder"
+    assert not any(found.kind == "offset" for found in low.findings)
+
+
 def test_a_missing_segment_of_the_best_rung_leaves_the_others_compared(tmp_path: Path) -> None:
     master = write_presentation(tmp_path)
     (tmp_path / "best.1.m4s").unlink()
