@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import groupby, islice
 
@@ -211,6 +212,7 @@ class Runner:
             display_height_px=height,
             display_width_px=display.width_px if display else None,
             anchors=anchors,
+            grid_rate=_slowest_rate(stream) if self._options.against_ladder else None,
         )
 
     def _probed(self, stream: Stream) -> Stream:
@@ -349,6 +351,11 @@ def _problems(stream: Stream) -> Iterator[Failed]:
 
 def _declared_height(stream: Stream) -> int | None:
     return max((r.rung.height_px for r in stream.ladder.renditions if r.rung.height_px), default=None)
+
+
+def _slowest_rate(stream: Stream) -> Fraction | None:
+    """Return the rate of the slowest rung: instants of a faster reference are kept to frames that all rungs have."""
+    return min((r.rung.frame_rate for r in stream.ladder.renditions if r.rung.frame_rate), default=None)
 
 
 def _trouble(clip: Clip) -> str | None:

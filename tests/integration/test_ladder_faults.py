@@ -152,3 +152,21 @@ def test_a_presentation_over_http_scores_as_it_does_from_disk(tmp_path: Path, se
     assert [(record.rendition_id, record.score) for record in remote] == [
         (record.rendition_id, record.score) for record in local
     ]
+
+
+def test_a_rung_of_half_the_frame_rate_is_compared_at_frames_that_it_has(tmp_path: Path) -> None:
+    fast = media_factory.write_video(
+        tmp_path / "fast.mp4", frames=100, fps=Fraction(50), size=(320, 192), pattern=scene, options={"crf": "16"}
+    )
+    slow = media_factory.write_video(
+        tmp_path / "slow.mp4",
+        frames=50,
+        fps=RATE,
+        size=(160, 96),
+        pattern=lambda index, width, height: scene(2 * index, width, height),
+    )
+    _, records, _ = scored("--ladder", fast, slow)
+    best, rung = records
+    assert rung.basis == "ladder"
+    assert [frame.time_seconds for frame in rung.frames] == [frame.time_seconds for frame in best.frames]
+    assert all(round(frame.time_seconds * 50) % 2 == 0 for frame in best.frames)
