@@ -5,10 +5,7 @@ but scored and reported in order, so that two runs give the same lines.
 """
 
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -18,20 +15,18 @@ import numpy as np
 
 from pipeline.cells import CellGrid
 from pipeline.clip import Clip
-from pipeline.clips import ClipJob, Gap, Probe, ProbeJob, SamplerChoice
+from pipeline.clips import ClipJob, Probe, ProbeJob, SamplerChoice
 from pipeline.decode import MediaSource
-from pipeline.decode.isolate import IsolatedPool
-from pipeline.errors import DecoderFailed, Rejected, Transient, Truncated
+from pipeline.errors import Rejected, Transient
 from pipeline.ingest import Fetcher, Stream, overlapping, shown
 from pipeline.ladder import reference_order
 from pipeline.sample import still_beside
 from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rendition, Segment, SegmentScored, TimeBasis
+from workers.ahead import Piece, Pool, SheetOf, in_order
 from workers.scoring import Scored, Scorer, Work
 from workers.sheets import Sheet, SheetStore, join
 
-_AHEAD = 2  # clips a decoder may be ahead of the scorer
-_LOST_IN_A_ROW = 3  # decoders lost on segments of one file before the rest of it is given up
 _MOST_INSTANTS = 16
 _FILES_TOGETHER = 64  # single files that are decoded side by side
 _FROZEN_SHARE = 0.5
@@ -78,7 +73,6 @@ class Step:
     total: int | None
 
 
-Pool = IsolatedPool[ClipJob | ProbeJob, Clip | Gap | Probe]
 Result = Scored | Failed
 Report = Callable[[Step], None]
 
@@ -111,7 +105,7 @@ class Runner:
                     yield from self._ladder(stream, report)
 
     def _files(self, streams: Sequence[Stream], report: Report) -> Iterator[Result]:
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         for stream in streams:
             yield from _problems(stream)
             pieces += self._pieces(stream, stream.ladder.renditions[0], None, None)
@@ -135,9 +129,9 @@ class Runner:
                         display = _Display(result.clip.display_width_px, result.clip.display_height_px)
                     yield result
 
-    def _scored(self, pieces: Sequence["_Piece"], keeper: "_Keeper | None", report: Report) -> Iterator[Result]:
+    def _scored(self, pieces: Sequence[Piece], keeper: "_Keeper | None", report: Report) -> Iterator[Result]:
         done: dict[str, int] = {}
-        for piece, number, found in _in_order(self._pool, self._aside, pieces, self._options.processes):
+        for piece, number, found in in_order(self._pool, self._aside, pieces, self._options.processes):
             stream_id, rendition_id = piece.stream.ladder.stream_id, piece.rendition.rendition_id
             result: Result
             if isinstance(found, Clip):
@@ -153,7 +147,7 @@ class Runner:
 
     def _pieces(
         self, stream: Stream, rendition: Rendition, sheets: SheetStore | None, display: "_Display | None"
-    ) -> Iterator["_Piece"]:
+    ) -> Iterator[Piece]:
         best = stream.segments.get(reference_order(stream.ladder)[0].rendition_id, ())
         for segment in stream.segments.get(rendition.rendition_id, ()):
             numbers = [segment.number] if sheets else []
@@ -162,7 +156,7 @@ class Runner:
             else:
                 find = partial(self._sheet_over, segment, best, sheets)
             sheet_of = partial(_of_another, rendition.rendition_id, find)
-            yield _Piece(
+            yield Piece(
                 stream=stream,
                 rendition=rendition,
                 segment=segment,
@@ -192,7 +186,7 @@ class Runner:
         stream: Stream,
         segment: Segment,
         numbers: Sequence[int],
-        sheet_of: "SheetOf",
+        sheet_of: SheetOf,
         display: "_Display | None",
     ) -> ClipJob:
         """Return the decode job of a segment, its bytes fetched where it is not a local file."""
@@ -295,10 +289,6 @@ class _Display:
     height_px: int
 
 
-SheetOf = Callable[[int], Sheet | None]
-"""Segment number -> the reference over it; looked up when it is needed, since all sheets would not fit the memory."""
-
-
 def _own_number(sheets: SheetStore, number: int) -> Sheet | None:
     return sheets.get(number) if number in sheets else None
 
@@ -309,27 +299,7 @@ def _of_another(rendition_id: str, find: SheetOf, number: int) -> Sheet | None:
     return None if sheet is None or sheet.rendition_id == rendition_id else sheet
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One decode job: a segment, or a plain file that becomes many."""
-
-    stream: Stream
-    rendition: Rendition
-    segment: Segment
-    sheet_of: "SheetOf"
-    make_job: Callable[[], ClipJob]
-    """Fetches what has to be fetched; called in the thread that decodes."""
-
-    @property
-    def origin(self) -> str:
-        return shown(self.segment.media.uri)
-
-    @property
-    def plain(self) -> bool:
-        return self.stream.plain_files
-
-
-def _work(piece: _Piece, number: int, clip: Clip) -> Work:
+def _work(piece: Piece, number: int, clip: Clip) -> Work:
     return Work(
         stream_id=piece.stream.ladder.stream_id,
         rendition=piece.rendition,
@@ -395,92 +365,3 @@ def _stands_still_beside(clip: Clip, other: Clip) -> bool:
     seconds = max(clip.facts.duration_seconds, 1e-3)
     spans = still_beside(clip.differences, other.differences, gap, min(1.0, _FROZEN_SHARE * seconds))
     return sum(duration for _, duration in spans) > _FROZEN_SHARE * seconds
-
-
-_Found = Clip | Rejected | Transient
-_Item = tuple[int, _Found] | BaseException | None
-"""Of a line: a result, a bug, or the end."""
-
-
-def _in_order(
-    pool: Pool, aside: Callable[[], Pool], pieces: Sequence[_Piece], ahead: int
-) -> Iterator[tuple[_Piece, int, _Found]]:
-    """Yield what the pieces give in their order, while up to `ahead` of them are decoded at the same time."""
-    stop = threading.Event()
-    lines: list[queue.Queue[_Item]] = [queue.Queue(_AHEAD) for _ in pieces]
-
-    def put(line: queue.Queue[_Item], item: _Item) -> bool:
-        while not stop.is_set():
-            try:
-                line.put(item, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def decode(index: int) -> None:
-        try:
-            for item in _decode(pool, aside, pieces[index]):
-                if not put(lines[index], item):
-                    return
-            put(lines[index], None)
-        except BaseException as bug:
-            put(lines[index], bug)
-
-    with ThreadPoolExecutor(ahead, thread_name_prefix="decode") as threads:
-        for index in range(len(pieces)):
-            threads.submit(decode, index)
-        try:
-            for piece, line in zip(pieces, lines, strict=True):
-                while (item := line.get()) is not None:
-                    if isinstance(item, BaseException):
-                        raise item
-                    yield piece, *item
-        finally:
-            stop.set()
-            threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _decode(pool: Pool, aside: Callable[[], Pool], piece: _Piece) -> Iterator[tuple[int, _Found]]:
-    """Yield (segment number, clip or why there is none); a plain file goes on after a segment that took the decoder."""
-    number, first, lost = piece.segment.number, 0, 0
-    try:
-        job = piece.make_job()
-    except (Rejected, Transient) as error:
-        yield number, error
-        return
-    while True:
-        try:
-            for found in pool.submit(replace(job, first_window=first)):
-                lost = 0
-                if isinstance(found, Gap):
-                    yield found.window.number, _again_alone(aside(), job, found)
-                elif isinstance(found, Clip):
-                    yield found.window.number, found
-                else:
-                    continue
-                first = found.window.number - number + 1
-            return
-        except DecoderFailed as error:
-            yield number + first, error
-            first, lost = first + 1, lost + 1
-            if not piece.plain or lost >= _LOST_IN_A_ROW:
-                return
-        except (Rejected, Transient) as error:
-            if not (lost and isinstance(error, Truncated)):  # the lost segment was the last
-                yield number + first, error
-            return
-
-
-def _again_alone(pool: Pool, job: ClipJob, gap: Gap) -> _Found:
-    """Return the segment with instants of its own, where none of the reference's could be shown."""
-    if gap.window.number in job.anchors:
-        once = replace(job, anchors={}, first_window=gap.window.number - job.number, windows=1)
-        try:
-            for found in pool.submit(once):
-                if isinstance(found, Clip):
-                    text = "nothing is shown at the instants of the reference: scored alone"
-                    return replace(found, findings=(*found.findings, Finding(kind=FindingKind.MISMATCH, text=text)))
-        except (Rejected, Transient) as error:
-            return error
-    return Truncated(gap.message)

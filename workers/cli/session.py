@@ -14,8 +14,9 @@ from pipeline.errors import Rejected
 from pipeline.ingest import Fetcher, Stream, find_streams
 from pipeline.settings import Settings
 from schemas import DeadLetter, Ladder, ModelIdentity, SamplerIdentity, SegmentScored
+from workers.ahead import Pool
 from workers.models import load_model
-from workers.run import Failed, Options, Pool, Report, Runner
+from workers.run import Failed, Options, Report, Runner
 from workers.scoring import Scored, Scorer
 
 EXIT_SCORED, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_NONE_SCORED = 0, 2, 3, 4
