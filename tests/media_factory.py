@@ -98,7 +98,7 @@ def write_video(
     with av.open(where, "w", format=container_format, options=dict(container_options or {})) as container:
         stream: Any = container.add_stream(codec, rate=fps)  # type: ignore[call-overload]
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
-        stream.options = _defaults(codec) | dict(options or {})
+        stream.options = _defaults(codec, frames) | dict(options or {})
         encoder = stream.codec_context
         encoder.thread_count = 1
         if time_base is not None:
@@ -135,10 +135,11 @@ def write_video(
     return target if isinstance(target, Path) else Path()
 
 
-def _defaults(codec: str) -> dict[str, str]:
+def _defaults(codec: str, frames: int) -> dict[str, str]:
+    reordered = 3 if frames > 4 else 0  # x265 gives a first time stamp at random where it has fewer pictures to reorder
     return {
         "libx264": {"preset": "veryfast", "g": "15", "bf": "3", "b-pyramid": "normal", "x264-params": "log-level=none"},
-        "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=15:bframes=3:pools=none"},
+        "libx265": {"preset": "ultrafast", "x265-params": f"log-level=none:keyint=15:bframes={reordered}:pools=none"},
         "libsvtav1": {"preset": "12", "svtav1-params": "keyint=15:lp=1"},
         "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "g": "15", "lag-in-frames": "8", "auto-alt-ref": "1"},
         "mpeg2video": {"g": "15", "bf": "2", "b": "2000000"},
