@@ -38,6 +38,13 @@ def pan(index: int, width: int, height: int) -> NDArray[np.uint8]:
     return _texture()[top : top + height, left : left + width]
 
 
+def scene(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Return the same picture at 320x192 and at its halves: the pan, scaled by means of blocks."""
+    full = pan(index, 320, 192)
+    step = 320 // width
+    return full.reshape(height, step, width, step).mean(axis=(1, 3)).astype(np.uint8)
+
+
 def still(index: int, width: int, height: int) -> NDArray[np.uint8]:
     return pan(0, width, height)
 

@@ -11,17 +11,12 @@ import media_factory
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from media_factory import scene
 
 from schemas import SegmentScored
 from workers.cli.main import cli
 
 RATE = Fraction(25)
-
-
-def scene(index: int, width: int, height: int) -> np.ndarray:
-    full = media_factory.pan(index, 320, 192)
-    step = 320 // width
-    return full.reshape(height, step, width, step).mean(axis=(1, 3)).astype(np.uint8)
 
 
 def write_presentation(folder: Path, *, seconds: int = 4, frozen_best: bool = False) -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from media_factory import scene
 
 from schemas import SegmentScored
 from workers.cli.main import cli
@@ -108,13 +109,6 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         )
         for name, (width, height, crf) in kinds.items()
     ]
-
-
-def scene(index: int, width: int, height: int) -> np.ndarray:
-    """The same picture at every size: the pan of the factory, scaled by means of blocks."""
-    full = media_factory.pan(index, 320, 192)
-    step = 320 // width
-    return full.reshape(height, step, width, step).mean(axis=(1, 3)).astype(np.uint8)
 
 
 def test_rungs_are_scored_against_the_best_one(run: Run, ladder: list[Path]) -> None:

@@ -195,7 +195,7 @@ class LadderModel:
 
     def _predict(self, clips: Sequence[Measured]) -> list[Prediction]:
         guesses = self._guesser.guess(clips)
-        batch = _to(collate(clips, guesses, self._scaler), self._device)
+        batch = collate(clips, guesses, self._scaler).to(self._device)
         starts = torch.tensor([start_of(guess) / 100 for guess in guesses], device=self._device)
         output = self._network(batch, starts)
         scores, spreads = output.score.cpu().numpy() * 100, output.spread.cpu().numpy() * 100
@@ -225,7 +225,3 @@ def _fast_type(device: torch.device) -> torch.dtype:
 
 def _trees(checkpoint: Checkpoint, part: str) -> Trees:
     return Trees.from_arrays({key: tensor.numpy() for key, tensor in checkpoint.part(part).items()})
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return Batch(**{name: getattr(batch, name).to(device) for name in Batch.__slots__})

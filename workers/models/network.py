@@ -58,6 +58,9 @@ class Batch:
     guess: Tensor  # [B, 2 * guess_columns]; what the boosted trees say
     has_best: Tensor  # [B] bool
 
+    def to(self, device: torch.device | str) -> "Batch":
+        return Batch(**{name: getattr(self, name).to(device) for name in Batch.__slots__})
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

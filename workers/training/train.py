@@ -22,7 +22,7 @@ from torch import Tensor
 from workers.models.checkpoint import Checkpoint, save
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
 from workers.models.measure import Measured, summary
-from workers.models.network import Batch, LadderNetwork
+from workers.models.network import LadderNetwork
 from workers.training import losses
 from workers.training.boost import Case, Grown, cases_of, grow, hidden
 from workers.training.extract import Sample
@@ -219,7 +219,7 @@ def _step(
         clips.append(_view(hidden(case.measured) if hide else case.measured, seen, mirrored=rng.random() < 0.5))
         guesses.append(guess)
         frame_truth.append(torch.from_numpy(case.sample.vmaf_frames[seen] / 100))
-    batch = _to(collate(clips, np.stack(guesses), scaler), recipe.device)
+    batch = collate(clips, np.stack(guesses), scaler).to(recipe.device)
     truth = torch.tensor([case.sample.vmaf / 100 for case in cases], dtype=torch.float32, device=recipe.device)
     start = torch.tensor([start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device)
     groups = {content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))}
@@ -256,10 +256,6 @@ def _blend(average: dict[str, Tensor], network: LadderNetwork, decay: float) -> 
             average[key].lerp_(tensor.detach(), 1 - decay)
         else:
             average[key].copy_(tensor)
-
-
-def _to(batch: Batch, device: str) -> Batch:
-    return Batch(**{name: getattr(batch, name).to(device) for name in Batch.__slots__})
 
 
 def _write_state(
