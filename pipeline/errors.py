@@ -3,6 +3,7 @@
     RungwatchError
     ├── UsageError            the command was called wrongly: exit code 2, nothing was tried
     ├── Transient             may pass: retried with backoff, the work stays open
+    │   └── Unavailable       Kafka or Redis is away: waited for as long as it takes
     └── Rejected              will not pass: dead letter with `reason`, good input beside it goes on
         ├── NotFound          nothing is there
         ├── NotAllowed        scheme, host or path outside of what the settings allow
@@ -18,7 +19,9 @@
         ├── Truncated         cut off before the first picture
         ├── Damaged           packets are there, no picture comes out
         ├── UnsupportedCodec  a video stream that no decoder here reads
-        └── DecoderFailed     the decoder crashed, hung or ran out of memory; it was replaced
+        ├── DecoderFailed     the decoder crashed, hung or ran out of memory; it was replaced
+        ├── BadEvent          a message that is not what its topic carries
+        └── GaveUp            was transient until its time was over
 
 Anything else is a bug and stops the process.
 """
@@ -36,6 +39,10 @@ class UsageError(RungwatchError):
 
 class Transient(RungwatchError):
     """May pass when tried again."""
+
+
+class Unavailable(Transient):
+    """A service that everything waits for is away."""
 
 
 class Rejected(RungwatchError):
@@ -107,6 +114,14 @@ class UnsupportedCodec(Rejected):
 
 class DecoderFailed(Rejected):
     reason = "decoder_failed"
+
+
+class BadEvent(Rejected):
+    reason = "bad_event"
+
+
+class GaveUp(Rejected):
+    reason = "gave_up"
 
 
 def _by_reason(root: type[Rejected]) -> dict[str, type[Rejected]]:

@@ -1,8 +1,9 @@
 """Every limit and default, with the environment variable that sets it: the only reader of the environment."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -50,6 +51,100 @@ class FetchLimits(BaseSettings):
     """Segments of one rendition."""
 
 
+class KafkaSettings(BaseSettings):
+    """Where the bus is and how it is reached. Set with ``RUNGWATCH_KAFKA_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_KAFKA_", frozen=True)
+
+    bootstrap: str = "localhost:9092"
+    """Brokers to ask first: ``host:port,host:port``."""
+    prefix: str = Field(default="rungwatch.", pattern=r"^[a-zA-Z0-9._-]*$")
+    """Before the name of every topic and group, so that two installations can share a cluster."""
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = None
+    """Certificates that are trusted; None: those of the system."""
+    certificate_file: Path | None = None
+    """Of the client, with its key, where the brokers ask for one."""
+    key_file: Path | None = None
+    key_password: SecretStr | None = None
+    check_hostname: bool = True
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
+    username: str | None = None
+    password: SecretStr | None = None
+    oauth_token_url: str | None = None
+    """OAUTHBEARER: where a token is asked for with the client credentials `username` and `password`."""
+    oauth_scope: str | None = None
+    instance_id: str | None = None
+    """Static member of its group: a restart within `session_seconds` moves no partition. None: a passing member."""
+    session_seconds: float = Field(default=30.0, ge=6, le=1800)
+    """A member that is silent for so long is out."""
+    request_seconds: float = Field(default=30.0, gt=0)
+    replication: int = Field(default=-1, ge=-1, le=16)
+    """Of topics that `rungwatch topics create` makes; -1: the cluster's default."""
+    partitions: int = Field(default=12, ge=1, le=10_000)
+
+
+class BusSettings(BaseSettings):
+    """How messages are dealt with, whatever the bus. Set with ``RUNGWATCH_BUS_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_BUS_", frozen=True)
+
+    in_flight: int = Field(default=64, ge=1)
+    """Messages at work or waiting in a process; when as many are, its partitions are paused."""
+    commit_seconds: float = Field(default=1.0, gt=0)
+    retry_first_seconds: float = Field(default=0.5, gt=0)
+    """First pause before a retry; it doubles."""
+    retry_most_seconds: float = Field(default=30.0, gt=0)
+    retry_total_seconds: float = Field(default=300.0, gt=0)
+    """After so long a message that only ever failed goes to the dead letters (`rungwatch replay` brings it back). A bus
+    or a Redis that is away does not count."""
+    dead_share: float = Field(default=0.5, gt=0, le=1)
+    """Of the last `dead_window` messages; more dead letters than that stop the process: it is more likely that it is
+    broken than that they all are."""
+    dead_window: int = Field(default=200, ge=1)
+    dead_least: int = Field(default=50, ge=1)
+    """Before so many dead letters the share is not looked at."""
+    still_seconds: float = Field(default=60.0, gt=0)
+    """A partition that lags and does not move for so long is given a fresh consumer; the third time in a row the
+    process stops."""
+    drain_seconds: float = Field(default=25.0, ge=0)
+    """After SIGTERM: to finish what is at work."""
+
+
+class RedisSettings(BaseSettings):
+    """Where points live and for how long. Set with ``RUNGWATCH_REDIS_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_REDIS_", frozen=True)
+
+    url: SecretStr = SecretStr("redis://localhost:6379/0")
+    """``redis://``, ``rediss://`` (TLS), ``unix://``, ``redis+sentinel://host:port,host:port/service/db``,
+    ``redis+cluster://host:port,host:port``; user and password as in ``redis://user:password@host``. ``s`` after
+    ``redis`` means TLS in the other two as well."""
+    ca_file: Path | None = None
+    prefix: str = Field(default="rw", pattern=r"^[a-zA-Z0-9._-]+$")
+    """Before every key."""
+    raw_seconds: int = Field(default=48 * 3600, ge=3600)
+    """How long single points are kept after they were last written."""
+    minute_seconds: int = Field(default=30 * 86400, ge=3600)
+    hour_seconds: int = Field(default=730 * 86400, ge=3600)
+    timeout_seconds: float = Field(default=5.0, gt=0)
+
+
+class ServiceSettings(BaseSettings):
+    """A process that runs for long. Set with ``RUNGWATCH_SERVICE_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_SERVICE_", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address of the metrics and health endpoints; 0.0.0.0 in a container."""
+    port: int = Field(default=0, ge=0, le=65_535)
+    """0: no endpoints."""
+    sheets: int = Field(default=256, ge=1)
+    """Sheets of references kept in memory, about 1 MB each."""
+    batch: int = Field(default=0, ge=0, le=1024)
+    """Clips that the model gets at once, at most; 0: 16 on a GPU, 1 on the CPU, where more is not faster."""
+
+
 class Settings(BaseSettings):
     """All settings of the process."""
 
@@ -57,6 +152,10 @@ class Settings(BaseSettings):
 
     decode: DecodeLimits = Field(default_factory=DecodeLimits)
     fetch: FetchLimits = Field(default_factory=FetchLimits)
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    bus: BusSettings = Field(default_factory=BusSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
     decoders: int = Field(default=0, ge=0, le=256)
     """Decoder processes; 0: one per usable core, at most 8."""
     model_folder: Path | None = None

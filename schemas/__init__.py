@@ -20,9 +20,12 @@ from schemas.segment import (
     ByteRange,
     EncryptionKey,
     Reference,
+    ReferencePart,
     Resource,
     Segment,
     SegmentReady,
+    SegmentSkipped,
+    StandIn,
     TimeBasis,
 )
 
@@ -34,6 +37,7 @@ MESSAGES: dict[str, type[Record]] = {
         Ladder,
         Segment,
         SegmentReady,
+        SegmentSkipped,
         SegmentScored,
         QualityPoint,
         Incident,
@@ -59,6 +63,7 @@ __all__ = [
     "QualityPoint",
     "Record",
     "Reference",
+    "ReferencePart",
     "Rendition",
     "Resource",
     "Rung",
@@ -66,7 +71,9 @@ __all__ = [
     "Segment",
     "SegmentReady",
     "SegmentScored",
+    "SegmentSkipped",
     "Severity",
+    "StandIn",
     "TimeBasis",
     "quality_word",
 ]

@@ -1,5 +1,6 @@
 """What a model said of a segment, and the point of the time series that comes of it."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -21,6 +22,8 @@ class ModelIdentity(Record):
 
     name: Identifier
     weights_hash: str = Field(pattern=r"^[0-9a-f]{12,64}$|^untrained$")
+    revision: int = Field(default=0, ge=0)
+    """Of two weights of one name the newer has the greater: seconds since the epoch at the end of training."""
     accuracy: str = Field(max_length=512)
     """Measured on held-out contents, in one line: what a reader must know before trusting a number."""
 
@@ -104,6 +107,9 @@ class SegmentScored(Record):
     findings: tuple[Finding, ...] = ()
     model: ModelIdentity
     sampler: SamplerIdentity
+    live: bool = False
+    scored_at: datetime | None = None
+    """When the score was made; None: not said."""
 
 
 class QualityPoint(Record):
@@ -111,18 +117,27 @@ class QualityPoint(Record):
 
     stream_id: Identifier
     rendition_id: Identifier
+    segment_number: int = Field(ge=0)
     start_seconds: float = Field(allow_inf_nan=False)
     duration_seconds: float = Field(ge=0, allow_inf_nan=False)
     time_basis: TimeBasis
     score: Score
     low: Score
     high: Score
+    worst_score: Score
+    """Of the worst frame."""
+    worst_seconds: float = Field(allow_inf_nan=False)
+    """Where that frame is."""
     basis: Basis
     bitrate_bps: int | None = Field(default=None, ge=0)
     display_height_px: Pixels
+    findings: tuple[FindingKind, ...] = ()
+    """The kinds, each once."""
     model_name: Identifier
     weights_hash: str
+    model_revision: int = Field(default=0, ge=0)
     sampler_name: Identifier
+    sampler_frames: int = Field(ge=1)
 
     @classmethod
     def of(cls, scored: SegmentScored) -> "QualityPoint":
@@ -130,18 +145,24 @@ class QualityPoint(Record):
         return cls(
             stream_id=scored.stream_id,
             rendition_id=scored.rendition_id,
+            segment_number=scored.segment_number,
             start_seconds=scored.start_seconds,
             duration_seconds=scored.duration_seconds,
             time_basis=scored.time_basis,
             score=scored.score,
             low=scored.low,
             high=scored.high,
+            worst_score=scored.worst_frame.score,
+            worst_seconds=scored.worst_frame.time_seconds,
             basis=scored.basis,
             bitrate_bps=scored.media.bitrate_bps,
             display_height_px=scored.display_height_px,
+            findings=tuple(dict.fromkeys(found.kind for found in scored.findings)),
             model_name=scored.model.name,
             weights_hash=scored.model.weights_hash,
+            model_revision=scored.model.revision,
             sampler_name=scored.sampler.name,
+            sampler_frames=scored.sampler.frames,
         )
 
 

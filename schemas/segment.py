@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from schemas.ladder import Rendition
-from schemas.record import Identifier, Pixels, Record
+from schemas.record import Identifier, Pixels, Rate, Record
 
 
 class TimeBasis(StrEnum):
@@ -68,11 +68,27 @@ class Segment(Record):
         return self
 
 
-class Reference(Record):
-    """The best rung over the same span: what to decode where its sheet is not in the cache."""
+class StandIn(Record):
+    """The next best rung at one place of the reference: looked at where the best one is broken."""
 
     rendition: Rendition
-    segments: tuple[Segment, ...] = Field(min_length=1, max_length=64)
+    segment: Segment
+
+
+class ReferencePart(Record):
+    """One segment of the best rung, and what may stand in for it."""
+
+    segment: Segment
+    stand_in: StandIn | None = None
+    """None: no other rung has a segment over the same span."""
+
+
+class Reference(Record):
+    """The best rung over the span of a segment: what to decode where its sheet is not in the cache."""
+
+    rendition: Rendition
+    parts: tuple[ReferencePart, ...] = Field(min_length=1, max_length=64)
+    """In order of time; more than one where the rungs are cut at different places."""
 
 
 class SegmentReady(Record):
@@ -82,9 +98,36 @@ class SegmentReady(Record):
     rendition: Rendition
     segment: Segment
     reference: Reference | None = None
-    """None: this is the best rung, a ladder of one, or rungs that could not be aligned."""
+    """None: a ladder of one, rungs that could not be aligned, or scores wanted alone. Of the best rung it names the
+    segment itself, so that its sheet is kept."""
     display_height_px: Pixels | None = None
     """None: the height of the segment itself."""
+    slowest_frame_rate: Rate | None = None
+    """Of the ladder: instants of a faster reference are kept to frames that every rung has. None: not declared."""
     live: bool = False
     deadline: datetime | None = None
     """Live work that is not started by then is skipped and counted; None: never skipped."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the best rung itself."""
+        return self.reference is not None and self.reference.rendition.rendition_id == self.rendition.rendition_id
+
+    @property
+    def event_id(self) -> str:
+        """What makes two events the same: a repeat overwrites what the first one did."""
+        segment = self.segment
+        return f"{self.stream_id}/{self.rendition.rendition_id}/{segment.discontinuity_sequence}/{segment.number}"
+
+
+class SegmentSkipped(Record):
+    """Live work that came too late to matter, and was not scored."""
+
+    stream_id: Identifier
+    rendition_id: Identifier
+    segment_number: int = Field(ge=0)
+    start_seconds: float = Field(allow_inf_nan=False)
+    duration_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    deadline: datetime
+    late_seconds: float = Field(ge=0, allow_inf_nan=False)
+    """How long after the deadline its turn came."""
