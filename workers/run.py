@@ -11,8 +11,6 @@ from fractions import Fraction
 from functools import partial
 from itertools import groupby, islice
 
-import numpy as np
-
 from pipeline.cells import CellGrid
 from pipeline.clip import Clip
 from pipeline.clips import ClipJob, Probe, ProbeJob, SamplerChoice
@@ -20,18 +18,15 @@ from pipeline.decode import MediaSource
 from pipeline.errors import Rejected, Transient
 from pipeline.ingest import Fetcher, Stream, overlapping, shown
 from pipeline.ladder import reference_order
-from pipeline.sample import still_beside
 from pipeline.settings import DecodeLimits
-from schemas import Finding, FindingKind, Rendition, Segment, SegmentScored, TimeBasis
+from schemas import Rendition, Segment, TimeBasis
 from workers.ahead import Piece, Pool, SheetOf, in_order
+from workers.reference import judge
 from workers.scoring import Scored, Scorer, Work
 from workers.sheets import Sheet, SheetStore, join
 
 _MOST_INSTANTS = 16
 _FILES_TOGETHER = 64  # single files that are decoded side by side
-_FROZEN_SHARE = 0.5
-_STILL = "stands still"
-_HARDLY = 0.25  # median |dY| of a best rung under which the next best is asked whether the scene does stand still
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,28 +254,15 @@ class _Keeper:
 
     def keep(self, number: int, result: Result) -> Result:
         """Store the sheet of one segment and return the result, with a finding where another rung stands in."""
-        trouble = _trouble(result.clip) if isinstance(result, Scored) else "could not be decoded"
-        doubtful = trouble is not None or (isinstance(result, Scored) and _hardly_moves(result.clip))
-        stand_in = self._runner.decode_one(self._stream, self._lesser, number) if doubtful else None
-        if stand_in and isinstance(result, Scored) and _stands_still_beside(result.clip, stand_in):
-            trouble = _STILL
-        if trouble and stand_in and not _trouble(stand_in):
-            why = f"the best rung {trouble}"
-            found = self._runner.score_alone(self._stream, self._lesser, number, stand_in)
-            self._sheets.put(number, _sheet(found, replaces=why))
-            if isinstance(result, Scored):
-                text = (
-                    f"this rung {trouble} while {self._lesser.rendition_id} does not, which stands in as the reference"
-                )
-                replaced = Finding(kind=FindingKind.REFERENCE_REPLACED, text=text)
-                return replace(result, record=_told(result.record, trouble, replaced))
-        elif isinstance(result, Scored):
-            self._sheets.put(number, _sheet(result))
-        return result
-
-
-def _sheet(scored: Scored, replaces: str | None = None) -> Sheet:
-    return Sheet.of(scored.record.rendition_id, scored.clip, scored.measured, scored.record.high, replaces)
+        scored, sheet = judge(
+            result if isinstance(result, Scored) else None,
+            self._lesser.rendition_id,
+            look=lambda: self._runner.decode_one(self._stream, self._lesser, number),
+            score=lambda clip: self._runner.score_alone(self._stream, self._lesser, number, clip),
+        )
+        if sheet is not None:
+            self._sheets.put(number, sheet)
+        return result if scored is None else scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,42 +308,3 @@ def _declared_height(stream: Stream) -> int | None:
 def _slowest_rate(stream: Stream) -> Fraction | None:
     """Return the rate of the slowest rung: instants of a faster reference are kept to frames that all rungs have."""
     return min((r.rung.frame_rate for r in stream.ladder.renditions if r.rung.frame_rate), default=None)
-
-
-def _trouble(clip: Clip) -> str | None:
-    """Return what is wrong with a clip that should serve as the reference, as a verb; None: nothing is."""
-    kinds = {found.kind for found in clip.findings}
-    still = sum(found.duration_seconds or 0 for found in clip.findings if found.kind is FindingKind.FROZEN)
-    if FindingKind.BLACK in kinds:
-        return "is black"
-    if FindingKind.DAMAGED in kinds:
-        return "is damaged"
-    if still > _FROZEN_SHARE * max(clip.facts.duration_seconds, 1.0):
-        return _STILL
-    return None
-
-
-def _told(record: SegmentScored, trouble: str, replaced: Finding) -> SegmentScored:
-    findings = [*record.findings, replaced]
-    if trouble == _STILL and not any(found.kind is FindingKind.FROZEN for found in findings):
-        frozen = Finding(
-            kind=FindingKind.FROZEN,
-            text="the picture stands still while the next best rung moves",
-            start_seconds=record.start_seconds,
-            duration_seconds=record.duration_seconds,
-        )
-        findings.append(frozen)
-    return record.model_copy(update={"findings": tuple(findings)})
-
-
-def _hardly_moves(clip: Clip) -> bool:
-    known = clip.differences.differences[1:]
-    return len(known) > 0 and float(np.nanmedian(known)) < _HARDLY
-
-
-def _stands_still_beside(clip: Clip, other: Clip) -> bool:
-    """A frozen picture that is encoded again still flickers: beside a rung that moves it is seen all the same."""
-    gap = clip.start_seconds - other.start_seconds
-    seconds = max(clip.facts.duration_seconds, 1e-3)
-    spans = still_beside(clip.differences, other.differences, gap, min(1.0, _FROZEN_SHARE * seconds))
-    return sum(duration for _, duration in spans) > _FROZEN_SHARE * seconds

@@ -12,13 +12,14 @@ from schemas import (
     FindingKind,
     FrameScore,
     MediaFacts,
+    ModelIdentity,
     Rendition,
     Rung,
     SamplerIdentity,
     SegmentScored,
     TimeBasis,
 )
-from workers.models.measure import Measured, compare, measure
+from workers.measured import Measured
 from workers.models.protocol import Model, Prediction
 from workers.sheets import Sheet
 
@@ -36,6 +37,20 @@ class Work:
     time_basis: TimeBasis
     sheet: Sheet | None = None
     """The reference over the same span; None: this is it, or there is none."""
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A clip measured and compared: all that the model needs, and what the record is made of."""
+
+    work: Work
+    clip: Clip
+    measured: Measured
+    """Alone, as its sheet keeps it."""
+    compared: Measured
+    """Against the reference where that fits, else the same."""
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +74,27 @@ class Scorer:
 
     def score(self, work: Work, clip: Clip) -> Scored:
         """Score one clip; alone where there is no sheet, or where the pictures do not fit it."""
-        measured = self.measure(clip)
+        return self.predict([self.prepare(work, clip)])[0]
+
+    def prepare(self, work: Work, clip: Clip) -> Prepared:
+        """Measure and compare one clip. May run in many threads."""
+        measured = self._model.measure(clip, hide_stream=self._hide_stream)
         compared, findings = self._against(work, clip, measured)
-        prediction = self._model.predict([compared])[0]
-        if compared.best is not None and work.sheet is not None:
+        return Prepared(work, clip, measured, compared, tuple(findings))
+
+    def predict(self, batch: Sequence[Prepared]) -> list[Scored]:
+        """Score clips together; a score does not depend on what else is in the batch. One thread at a time."""
+        predictions = self._model.predict([prepared.compared for prepared in batch])
+        return [self._scored(prepared, found) for prepared, found in zip(batch, predictions, strict=True)]
+
+    def _scored(self, prepared: Prepared, prediction: Prediction) -> Scored:
+        work, clip = prepared.work, prepared.clip
+        if prepared.compared.best is not None and work.sheet is not None:
             prediction = _bounded(prediction, work.sheet.bound)
         worst = int(np.argmin(prediction.frames))
-        record = _record(work, clip, compared, prediction, worst, findings, self._model, self._sampler)
+        record = _record(prepared, prediction, worst, self._model.identity, self._sampler)
         picture = clip.thumbnails[worst] if clip.thumbnails else None
-        return Scored(record, picture, measured, clip)
-
-    def measure(self, clip: Clip) -> Measured:
-        """Measure a clip by itself, with the facts of its stream or without, as this scorer does."""
-        return measure(clip, hide_stream=self._hide_stream)
+        return Scored(record, picture, prepared.measured, clip)
 
     def _against(self, work: Work, clip: Clip, measured: Measured) -> tuple[Measured, list[Finding]]:
         sheet, match = work.sheet, clip.match
@@ -93,7 +116,7 @@ class Scorer:
             findings.append(Finding(kind=FindingKind.OFFSET, text=text))
         instants = [frame.instant for frame in clip.frames]
         best = _seen_at(sheet.measured, instants)
-        return compare(measured, clip.shown, best, sheet.shown[instants]), findings
+        return self._model.compare(measured, clip.shown, best, sheet.shown[instants]), findings
 
 
 def _bounded(prediction: Prediction, bound: float) -> Prediction:
@@ -117,15 +140,9 @@ def _seen_at(measured: Measured, instants: Sequence[int]) -> Measured:
 
 
 def _record(
-    work: Work,
-    clip: Clip,
-    compared: Measured,
-    prediction: Prediction,
-    worst: int,
-    findings: list[Finding],
-    model: Model,
-    sampler: SamplerIdentity,
+    prepared: Prepared, prediction: Prediction, worst: int, model: ModelIdentity, sampler: SamplerIdentity
 ) -> SegmentScored:
+    work, clip, compared = prepared.work, prepared.clip, prepared.compared
     shift = work.start_seconds - clip.start_seconds
     frames = tuple(
         FrameScore(pts=frame.pts, time_seconds=frame.time_seconds + shift, score=float(score))
@@ -156,9 +173,10 @@ def _record(
         high=prediction.high,
         frames=frames,
         worst_frame=frames[worst],
-        findings=(*moved, *findings),
-        model=model.identity,
+        findings=(*moved, *prepared.findings),
+        model=model,
         sampler=sampler,
+        live=work.live,
     )
 
 

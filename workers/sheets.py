@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip import Anchor, Clip, DifferenceSeries
-from workers.models.measure import Measured
+from workers.measured import Measured
 
 _IN_MEMORY = 16  # sheets of about 1 MB with their measurements; the rest lies in a temporary folder
 

@@ -14,10 +14,11 @@ from pipeline.clip import Clip
 from pipeline.clips import ClipJob, clips
 from pipeline.decode import MediaSource
 from pipeline.settings import DecodeLimits
+from workers.measured import Measured
 from workers.models import DEFAULT_MODEL, WEIGHTS, load_model
 from workers.models.checkpoint import load
 from workers.models.ladder_model import LadderModel
-from workers.models.measure import Measured, compare, measure
+from workers.models.measure import compare, measure
 from workers.models.network import LadderNetwork, NetworkConfig
 from workers.models.protocol import Model
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.clip import Anchor, DifferenceSeries
+from workers.measured import Measured
 from workers.models.facts import FACTS
-from workers.models.measure import FIRST, FRAME, Measured
+from workers.models.measure import FIRST, FRAME
 from workers.sheets import Sheet, SheetStore, join
 
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.cells import CellGrid
+from pipeline.clip import Clip
 from schemas import ModelIdentity
+from workers.measured import Measured
 from workers.models.checkpoint import Checkpoint
 from workers.models.facts import FACTS, STREAM
 from workers.models.measure import (
@@ -22,7 +24,8 @@ from workers.models.measure import (
     FRAME,
     SUMMARY,
     SUMMARY_AGAINST,
-    Measured,
+    compare,
+    measure,
     summary,
     summary_against,
 )
@@ -184,6 +187,16 @@ class LadderModel:
         self._guesser = Guesser({part: _trees(checkpoint, part) for part in FORESTS})
         self._scaler = Scaler(checkpoint.part("scale"))
         self._reach = {basis: float(checkpoint.calibration["reach"][basis]) for basis in ("alone", "ladder")}
+
+    def measure(self, clip: Clip, *, hide_stream: bool) -> Measured:
+        """See `Model.measure`."""
+        return measure(clip, hide_stream=hide_stream)
+
+    def compare(
+        self, measured: Measured, shown: NDArray[np.uint8], best: Measured, sheet: NDArray[np.uint8]
+    ) -> Measured:
+        """See `Model.compare`."""
+        return compare(measured, shown, best, sheet)
 
     @torch.inference_mode()
     def predict(self, clips: Sequence[Measured]) -> list[Prediction]:

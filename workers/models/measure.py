@@ -1,13 +1,12 @@
 """A clip as numbers: what the filters measure on every frame, what is known of the stream, what the reference shows."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip
+from workers.measured import Measured
 from workers.models import filters
 from workers.models.facts import FACTS, facts_of
 
@@ -22,20 +21,6 @@ AGAINST = filters.AGAINST
 """Measured on every sampled frame of a rung against the reference."""
 
 _DIFFERENCE_FLOOR = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A clip of T frames as the models see it. NaN: not known."""
-
-    cells: NDArray[np.uint8]  # [T, N, P, P] coded cells
-    frame: NDArray[np.float32]  # [T, len(FRAME)]
-    first: NDArray[np.float32]  # [len(FIRST)]
-    facts: NDArray[np.float32]  # [len(FACTS)]
-    times: NDArray[np.float32]  # [T] seconds from the start of the segment
-    against: NDArray[np.float32] | None = None  # [T, len(AGAINST)]; None: scored alone
-    best: "Measured | None" = None
-    """The reference, measured alone; None: scored alone."""
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The seam of the models: measured clips go in, predictions come out."""
+"""The seam of the models: clips are measured, compared with the reference, and scored. Imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cells import CellGrid
+from pipeline.clip import Clip
 from schemas import ModelIdentity
-from workers.models.measure import Measured
+from workers.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,14 @@ class Model(Protocol):
     @property
     def grid(self) -> CellGrid:
         """How clips for this model are cut."""
+
+    def measure(self, clip: Clip, *, hide_stream: bool) -> Measured:
+        """Measure a clip by itself; `hide_stream` leaves out bitrate, codec and quantiser."""
+
+    def compare(
+        self, measured: Measured, shown: NDArray[np.uint8], best: Measured, sheet: NDArray[np.uint8]
+    ) -> Measured:
+        """Add what differs from the reference; both [T, N, P, P] cut at the same places and times."""
 
     def predict(self, clips: Sequence[Measured]) -> list[Prediction]:
         """Score clips, each independent of the others: alone where `best` is None, else against the ladder."""

@@ -12,9 +12,9 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.measured import Measured
 from workers.models.facts import FACTS, STREAM
 from workers.models.ladder_model import GUESS, Guesser, ladder_tree_row, tree_row
-from workers.models.measure import Measured
 from workers.models.trees import Trees
 from workers.training.extract import Sample, against
 

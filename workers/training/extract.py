@@ -23,7 +23,8 @@ from pipeline.errors import Rejected
 from pipeline.ladder import reference_order
 from pipeline.settings import DecodeLimits
 from schemas import Ladder, Rendition, Rung
-from workers.models.measure import Measured, compare, measure
+from workers.measured import Measured
+from workers.models.measure import compare, measure
 
 FRAMES = 8
 _CODEC_OF_ENCODER = {"x264": "h264", "x265": "hevc", "svtav1": "av1", "vp9": "vp9", "mpeg2": "mpeg2video"}

@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workers.measured import Measured
 from workers.models.checkpoint import Checkpoint, save
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
-from workers.models.measure import Measured, summary
+from workers.models.measure import summary
 from workers.models.network import LadderNetwork
 from workers.training import losses
 from workers.training.boost import Case, Grown, cases_of, grow, hidden
