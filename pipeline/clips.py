@@ -33,6 +33,7 @@ from schemas import Finding, FindingKind, Rung
 
 _THUMBNAIL_PX = 480
 _STILL_SECONDS = 1.0
+_LEAD_SECONDS = 1.0  # decoded before a span, so that its first picture can be compared with the one before
 _LEAST_REMAINDER = 0.5  # of a segment; a shorter rest of a plain file joins the segment before it
 
 
@@ -91,7 +92,7 @@ def clips(job: ClipJob) -> Iterator[Clip | Gap]:
 
 def _clips_of(media: Media, job: ClipJob, windows: list[Window]) -> Iterator[Clip | Gap]:
     start_seconds = windows[0].start_seconds if job.first_window or job.span_seconds else None
-    stream = _Pushback(steps(media.frames(start_seconds)))
+    stream = _steps_from(media, start_seconds)
     for window in windows:
         found = _one_clip(media, job, window, stream)
         notes = media.take_notes()
@@ -103,6 +104,28 @@ def _clips_of(media: Media, job: ClipJob, windows: list[Window]) -> Iterator[Cli
             yield replace(found, findings=(*found.findings, *notes))
 
 
+def _steps_from(media: Media, start_seconds: float | None) -> "_Pushback":
+    """Return the steps from a time on; the first knows the picture before it, as if all had been decoded."""
+    if start_seconds is None or start_seconds <= media.start_seconds:
+        return _Pushback(steps(media.frames()))
+
+    def late() -> Iterator[Step]:
+        for step in steps(media.frames(start_seconds - _LEAD_SECONDS)):
+            if step.frame.time_seconds >= start_seconds:
+                yield step
+            else:
+                media.take_notes()  # what is wrong there belongs to the segment before
+
+    return _Pushback(late())
+
+
+def windows_of(start_seconds: float, end_seconds: float, length_seconds: float) -> list[tuple[float, float]]:
+    """Return how a plain file of [start, end) is cut: [start, end) of every window; the last one has no end."""
+    count = max(1, math.floor((end_seconds - start_seconds) / length_seconds + 1 - _LEAST_REMAINDER))
+    edges = [start_seconds + index * length_seconds for index in range(count)]
+    return list(zip(edges, [*edges[1:], math.inf], strict=True))
+
+
 def _windows(media: Media, job: ClipJob) -> list[Window]:
     start_seconds, end_seconds = media.start_seconds, media.end_seconds
     if job.span_seconds is not None:
@@ -110,12 +133,8 @@ def _windows(media: Media, job: ClipJob) -> list[Window]:
     length = job.segment_seconds
     if length is None or media.still or end_seconds is None or not math.isfinite(end_seconds - start_seconds):
         return [Window(job.number, None, None)]
-    count = max(1, math.floor((end_seconds - start_seconds) / length + 1 - _LEAST_REMAINDER))
-    edges = [start_seconds + index * length for index in range(count)]
-    windows = [
-        Window(job.number + index, edge, edges[index + 1] if index + 1 < count else math.inf)
-        for index, edge in enumerate(edges)
-    ]
+    spans = windows_of(start_seconds, end_seconds, length)
+    windows = [Window(job.number + index, *span) for index, span in enumerate(spans)]
     windows = windows[job.first_window :][: job.windows]
     if not windows:
         raise Truncated(f"{job.source.name}: it ends before segment {job.number + job.first_window}.")
@@ -131,7 +150,7 @@ class _Unsettled:
 
 def _once_more(job: ClipJob, window: Window, around_seconds: float) -> tuple[Clip | None, tuple[Finding, ...]]:
     with open_media(job.source, job.limits, export_qp=True) as media:
-        stream = _Pushback(steps(media.frames(window.start_seconds)))
+        stream = _steps_from(media, window.start_seconds)
         found = _one_clip(media, job, window, stream, around_seconds, last_try=True)
         return (None if isinstance(found, _Unsettled) else found), media.take_notes()
 
@@ -403,7 +422,9 @@ class ProbeJob:
 @dataclass(frozen=True, slots=True)
 class Probe:
     rung: Rung
-    duration_seconds: float | None
+    start_seconds: float
+    end_seconds: float | None
+    """None: not known, or a still."""
 
 
 def work(job: ClipJob | ProbeJob) -> Iterator[Clip | Gap | Probe]:
@@ -417,15 +438,15 @@ def work(job: ClipJob | ProbeJob) -> Iterator[Clip | Gap | Probe]:
 def probe(job: ProbeJob) -> Probe:
     """Return what a plain file is, as a rung; its bitrate is the file's size over its duration."""
     with open_media(job.source, job.limits) as media:
+        end = media.end_seconds
+        ends = end is not None and math.isfinite(end) and not media.still
         duration = None if media.end_seconds is None else media.end_seconds - media.start_seconds
         size_bytes = job.source.path.stat().st_size if job.source.path else len(job.source.data or b"")
-        return Probe(
-            Rung(
-                codec=media.codec,
-                width_px=media.width_px,
-                height_px=media.height_px,
-                frame_rate=media.frame_rate,
-                bitrate_bps=max(1, round(size_bytes * 8 / duration)) if duration else None,
-            ),
-            duration,
+        rung = Rung(
+            codec=media.codec,
+            width_px=media.width_px,
+            height_px=media.height_px,
+            frame_rate=media.frame_rate,
+            bitrate_bps=max(1, round(size_bytes * 8 / duration)) if duration else None,
         )
+        return Probe(rung, media.start_seconds, end if ends else None)

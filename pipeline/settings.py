@@ -47,6 +47,9 @@ class FetchLimits(BaseSettings):
     hosts: tuple[str, ...] = ()
     """Hosts that may be asked; empty: any host for what the user named, and only that host for what its
     playlists point to, unless `RUNGWATCH_FETCH_HOSTS='["*"]'` allows all."""
+    roots: tuple[Path, ...] = ()
+    """Folders below which a worker reads local files; empty: the one that it was started in. (What a user names on the
+    command line of `score`, `watch` or `ingest` is allowed by that.)"""
     max_segments: int = Field(default=100_000, ge=1)
     """Segments of one rendition."""
 
@@ -121,6 +124,10 @@ class RedisSettings(BaseSettings):
     ``redis+cluster://host:port,host:port``; user and password as in ``redis://user:password@host``. ``s`` after
     ``redis`` means TLS in the other two as well."""
     ca_file: Path | None = None
+    """Certificates that are trusted; None: those of the system."""
+    certificate_file: Path | None = None
+    """Of the client, with its key, where the server asks for one."""
+    key_file: Path | None = None
     prefix: str = Field(default="rw", pattern=r"^[a-zA-Z0-9._-]+$")
     """Before every key."""
     raw_seconds: int = Field(default=48 * 3600, ge=3600)

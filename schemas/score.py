@@ -1,9 +1,8 @@
 """What a model said of a segment, and the point of the time series that comes of it."""
 
-from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from schemas.ladder import Rung
 from schemas.record import Identifier, Pixels, Rate, Record, Score
@@ -108,7 +107,7 @@ class SegmentScored(Record):
     model: ModelIdentity
     sampler: SamplerIdentity
     live: bool = False
-    scored_at: datetime | None = None
+    scored_at: AwareDatetime | None = None
     """When the score was made; None: not said."""
 
 

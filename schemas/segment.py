@@ -1,10 +1,9 @@
 """One media segment, and the event that says that it can be scored."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.ladder import Rendition
 from schemas.record import Identifier, Pixels, Rate, Record
@@ -59,7 +58,7 @@ class Segment(Record):
     window_seconds: tuple[float, float] | None = None
     """[start, end) of a plain file that was cut by us; None: the resource is the segment."""
     time_basis: TimeBasis = TimeBasis.MEDIA_TIME
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _window_is_ordered(self) -> Self:
@@ -105,7 +104,7 @@ class SegmentReady(Record):
     slowest_frame_rate: Rate | None = None
     """Of the ladder: instants of a faster reference are kept to frames that every rung has. None: not declared."""
     live: bool = False
-    deadline: datetime | None = None
+    deadline: AwareDatetime | None = None
     """Live work that is not started by then is skipped and counted; None: never skipped."""
 
     @property
@@ -128,6 +127,6 @@ class SegmentSkipped(Record):
     segment_number: int = Field(ge=0)
     start_seconds: float = Field(allow_inf_nan=False)
     duration_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    deadline: datetime
+    deadline: AwareDatetime
     late_seconds: float = Field(ge=0, allow_inf_nan=False)
     """How long after the deadline its turn came."""

@@ -118,12 +118,25 @@ def _decode(pool: Pool, aside: Callable[[], Pool], piece: Piece) -> Iterator[tup
             return
 
 
+def one_clip(pool: Pool, job: ClipJob) -> Clip:
+    """Decode one segment. Raises Rejected, Transient."""
+    for found in list(pool.submit(job)):  # to its end, which frees the decoder for a second look
+        if isinstance(found, Clip):
+            return found
+        if isinstance(found, Gap):
+            again = _again_alone(pool, job, found)
+            if isinstance(again, Clip):
+                return again
+            raise again
+    raise Truncated(f"{job.source.name}: no segment is in it.")
+
+
 def _again_alone(pool: Pool, job: ClipJob, gap: Gap) -> Found:
     """Return the segment with instants of its own, where none of the reference's could be shown."""
     if gap.window.number in job.anchors:
         once = replace(job, anchors={}, first_window=gap.window.number - job.number, windows=1)
         try:
-            for found in pool.submit(once):
+            for found in list(pool.submit(once)):
                 if isinstance(found, Clip):
                     text = "nothing is shown at the instants of the reference: scored alone"
                     return replace(found, findings=(*found.findings, Finding(kind=FindingKind.MISMATCH, text=text)))

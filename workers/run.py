@@ -23,9 +23,8 @@ from schemas import Rendition, Segment, TimeBasis
 from workers.ahead import Piece, Pool, SheetOf, in_order
 from workers.reference import judge
 from workers.scoring import Scored, Scorer, Work
-from workers.sheets import Sheet, SheetStore, join
+from workers.sheets import Sheet, SheetStore, sheet_over
 
-_MOST_INSTANTS = 16
 _FILES_TOGETHER = 64  # single files that are decoded side by side
 
 
@@ -166,15 +165,7 @@ class Runner:
         if sheets is None:
             return None
         over = [found for found in overlapping(segment, best) if found.number in sheets]
-        if not over:
-            return None
-        if len(over) == 1 and over[0].number == segment.number:
-            return sheets.get(over[0].number)
-        # Other cuts than the reference's: the instants of all its segments that lie in this one.
-        shift = sheets.get(over[0].number).anchor.start_seconds - over[0].start_seconds
-        start = segment.start_seconds + shift
-        end = start + segment.duration_seconds if segment.duration_seconds else float("inf")
-        return join([sheets.get(found.number) for found in over], start, end, _MOST_INSTANTS)
+        return sheet_over(segment, [(found, sheets.get(found.number)) for found in over])
 
     def _job(
         self,

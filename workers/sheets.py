@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip import Anchor, Clip, DifferenceSeries
+from schemas import Segment
 from workers.measured import Measured
 
 _IN_MEMORY = 16  # sheets of about 1 MB with their measurements; the rest lies in a temporary folder
@@ -46,6 +47,23 @@ class Sheet:
             bound=bound,
             replaces=replaces,
         )
+
+
+MOST_INSTANTS = 16
+"""Of a sheet that is joined of several."""
+
+
+def sheet_over(segment: Segment, over: Sequence[tuple[Segment, Sheet]]) -> Sheet | None:
+    """Return the reference over a segment, of the reference's segments that lie there; None: there is none."""
+    if not over:
+        return None
+    first_segment, first = over[0]
+    if len(over) == 1 and first_segment.number == segment.number:
+        return first
+    # Other cuts than the reference's: the instants of all its segments that lie in this one.
+    start = segment.start_seconds + first.anchor.start_seconds - first_segment.start_seconds
+    end = start + segment.duration_seconds if segment.duration_seconds else float("inf")
+    return join([sheet for _, sheet in over], start, end, MOST_INSTANTS)
 
 
 def join(sheets: Sequence[Sheet], start_seconds: float, end_seconds: float, most: int) -> Sheet | None:

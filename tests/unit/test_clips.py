@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.clip import Clip
-from pipeline.clips import ClipJob, Gap, ProbeJob, SamplerChoice, clips, probe
+from pipeline.clips import ClipJob, Gap, ProbeJob, SamplerChoice, clips, probe, windows_of
 from pipeline.decode import MediaSource
 from pipeline.errors import LimitExceeded, Truncated
 from pipeline.settings import DecodeLimits
@@ -50,6 +50,18 @@ def test_segments_after_a_later_start_are_the_same(film: Path) -> None:
     for expected, clip in zip(whole[2:], later, strict=True):
         assert [frame.pts for frame in clip.frames] == [frame.pts for frame in expected.frames]
         assert np.array_equal(clip.coded, expected.coded)
+
+
+def test_spans_of_a_file_give_what_decoding_it_at_one_go_gives(film: Path) -> None:
+    whole = _clips(_job(film, segment_seconds=1.3))
+    start_seconds, end_seconds = 0.0, 5.2
+    for number, span in enumerate(windows_of(start_seconds, end_seconds, 1.3)):
+        (clip,) = _clips(_job(film, number=number, span_seconds=span))
+        expected = whole[number]
+        assert clip.frames[1:] == expected.frames[1:]
+        assert clip.facts == expected.facts
+        assert np.array_equal(clip.before, expected.before)
+        assert np.array_equal(clip.differences.differences, expected.differences.differences, equal_nan=True)
 
 
 def test_a_span_of_a_larger_source_is_one_segment(film: Path) -> None:

@@ -1,0 +1,56 @@
+"""What a scoring worker tells of itself while it works; metrics stand behind it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from schemas import Basis
+
+
+class WorkObserver(Protocol):
+    """Called from many threads."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One segment took so long in ``fetch``, ``decode``, ``prepare`` or ``model`` (waiting for it included)."""
+
+    def sheet(self, *, hit: bool) -> None:
+        """A reference was wanted: it was in the cache, or had to be decoded."""
+
+    def batch(self, clips: int, busy_seconds: float) -> None:
+        """The model was asked about so many clips at once."""
+
+    def waiting(self, clips: int) -> None:
+        """So many clips wait for the model."""
+
+    def scored(self, basis: Basis, *, delay_seconds: float | None) -> None:
+        """`delay_seconds`: since the live segment began; None: not live."""
+
+    def skipped(self) -> None:
+        """Live work came too late."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def stage(self, name: str, seconds: float) -> None: ...
+
+    def sheet(self, *, hit: bool) -> None: ...
+
+    def batch(self, clips: int, busy_seconds: float) -> None: ...
+
+    def waiting(self, clips: int) -> None: ...
+
+    def scored(self, basis: Basis, *, delay_seconds: float | None) -> None: ...
+
+    def skipped(self) -> None: ...
+
+
+@contextmanager
+def timed(observer: WorkObserver, stage: str) -> Iterator[None]:
+    """Tell how long the block took, also where it raised."""
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        observer.stage(stage, time.perf_counter() - begin)

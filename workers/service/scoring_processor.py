@@ -1,0 +1,81 @@
+"""Segment events in, scores out: what a scoring worker does with messages, in threads of its own."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pipeline.stream.protocol import Answer, Done, Message
+from schemas import SegmentReady, SegmentScored, SegmentSkipped
+from workers.service.events import parse, publication
+from workers.service.observer import Silent, WorkObserver
+
+
+class Engine(Protocol):
+    """See `workers.service.engine.Engine`."""
+
+    def score(self, event: SegmentReady) -> SegmentScored: ...
+
+
+class ScoringProcessor:
+    """Implements `Processor`: starts segments in the order in which they come, so that the best rung is ahead."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        threads: int,
+        scores_topic: str,
+        skipped_topic: str,
+        source: str,
+        observer: WorkObserver | None = None,
+    ) -> None:
+        self._engine, self._source, self._observer = engine, source, observer or Silent()
+        self._scores_topic, self._skipped_topic = scores_topic, skipped_topic
+        # As many again may wait: a thread that becomes free must not wait for the bus.
+        self._most = 2 * threads
+        self._lock = threading.Lock()
+        self._started = 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="segment")
+
+    def room(self) -> int:
+        """See `Processor.room`."""
+        return max(0, self._most - self._started)
+
+    def start(self, message: Message, answer: Callable[[Answer], None]) -> None:
+        """See `Processor.start`."""
+        with self._lock:
+            self._started += 1
+        self._threads.submit(self._work, message, answer)
+
+    def close(self) -> None:
+        """See `Processor.close`."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, message: Message, answer: Callable[[Answer], None]) -> None:
+        try:
+            result = self._result(message)
+        except BaseException as error:
+            result = error
+        finally:
+            with self._lock:
+                self._started -= 1
+        answer(result)
+
+    def _result(self, message: Message) -> Answer:
+        event = parse(SegmentReady, message)
+        late_seconds = (datetime.now(UTC) - event.deadline).total_seconds() if event.live and event.deadline else 0.0
+        if late_seconds > 0 and event.deadline is not None:
+            self._observer.skipped()
+            skipped = SegmentSkipped(
+                stream_id=event.stream_id,
+                rendition_id=event.rendition.rendition_id,
+                segment_number=event.segment.number,
+                start_seconds=event.segment.start_seconds,
+                duration_seconds=event.segment.duration_seconds,
+                deadline=event.deadline,
+                late_seconds=late_seconds,
+            )
+            return Done([publication(self._skipped_topic, skipped, self._source)])
+        return Done([publication(self._scores_topic, self._engine.score(event), self._source)])
