@@ -21,6 +21,7 @@ from pipeline.ladder import reference_order
 from pipeline.settings import DecodeLimits
 from schemas import Rendition, Segment, TimeBasis
 from workers.ahead import Piece, Pool, SheetOf, in_order
+from workers.failed import Failed
 from workers.reference import judge
 from workers.scoring import Scored, Scorer, Work
 from workers.sheets import Sheet, SheetStore, sheet_over
@@ -44,17 +45,6 @@ class Options:
     @property
     def processes(self) -> int:
         return self.decoders or min(8, len(os.sched_getaffinity(0)))
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Something that could not be scored, with its reason."""
-
-    origin: str
-    error: Rejected | Transient
-    stream_id: str | None = None
-    rendition_id: str | None = None
-    segment_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

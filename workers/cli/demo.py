@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from workers.cli.options import model_options
 from workers.cli.progress import Progress
-from workers.cli.score import model_options, run, settings_in_words, tell, write_report
+from workers.cli.score import run, settings_in_words, tell, write_report
 
 
 @click.command()

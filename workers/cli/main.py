@@ -8,6 +8,8 @@ import click
 COMMANDS = {
     "score": "workers.cli.score:score",
     "demo": "workers.cli.demo:demo",
+    "worker": "workers.cli.worker:worker",
+    "ingest": "workers.cli.ingest:ingest",
     "doctor": "workers.cli.doctor:doctor",
     "train": "workers.cli.train:train",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workers.cli.options import ladder_options, model_options, sampler_options
 from workers.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from workers.cli.session import ModelChoice, Options, Outcome
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
-SAMPLERS = ("frame_difference", "uniform", "mixed")
 
 EPILOG = """
 \b
@@ -35,62 +35,10 @@ Exit codes:
 """
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that decide how things are scored; `score` and `demo` share them."""
-    for option in reversed(
-        (
-            click.option("--model", default="nano", show_default=True, metavar="NAME|FILE",
-                         help="Model by name, or the path of a .safetensors checkpoint."),
-            click.option("--device", default="cpu", show_default=True, metavar="DEVICE",
-                         help="Where the model runs: cpu, cuda, cuda:1. Decoding is always on the CPU."),
-            click.option("--decoders", type=click.IntRange(0), default=0, metavar="N",
-                         help="Decoder processes.  [default: one a core, at most 8]"),
-            click.option("--i-know-these-weights-are-untrained", "allow_untrained", is_flag=True,
-                         help="Let --model name a size without trained weights; its scores mean nothing."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
 @click.command(epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PATH_OR_URL...")
-@click.option("--ladder", is_flag=True, help="The files given are renditions of one content: compare them.")
-@click.option(
-    "--basis",
-    type=click.Choice(["auto", "alone"]),
-    default="auto",
-    show_default=True,
-    help="auto: rungs of a ladder against its best rung. alone: every rung by itself.",
-)
-@click.option(
-    "--display-height",
-    type=click.IntRange(16, 16384),
-    metavar="LINES",
-    help="Height of the display the quality is judged on.  [default: the top rung's]",
-)
-@click.option(
-    "--facts",
-    type=click.Choice(["auto", "none"]),
-    default="auto",
-    show_default=True,
-    help="none: judge by pixels and sizes only, not by bitrate, codec or quantiser.",
-)
-@click.option(
-    "--sampler",
-    type=click.Choice(SAMPLERS),
-    default="frame_difference",
-    show_default=True,
-    help="Which frames of a segment are looked at.",
-)
-@click.option("--frames", type=click.IntRange(1, 64), default=8, show_default=True, help="How many, per segment.")
-@click.option(
-    "--segment-seconds",
-    type=click.FloatRange(0.2, 600),
-    default=6.0,
-    show_default=True,
-    help="How a plain file is cut.",
-)
+@ladder_options
+@sampler_options
 @model_options
 @click.option(
     "--format",

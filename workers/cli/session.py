@@ -4,30 +4,22 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from pipeline.clips import work
 from pipeline.decode.isolate import IsolatedPool
-from pipeline.errors import Rejected
 from pipeline.ingest import Fetcher, Stream, find_streams
 from pipeline.settings import Settings
 from schemas import DeadLetter, Ladder, ModelIdentity, SamplerIdentity, SegmentScored
 from workers.ahead import Pool
+from workers.failed import Failed, dead_letter
 from workers.models import load_model
-from workers.run import Failed, Options, Report, Runner
+from workers.models.choice import ModelChoice
+from workers.run import Options, Report, Runner
 from workers.scoring import Scored, Scorer
 
 EXIT_SCORED, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_NONE_SCORED = 0, 2, 3, 4
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    name: str = "nano"
-    device: str = "cpu"
-    hide_stream: bool = False
-    allow_untrained: bool = False
 
 
 @dataclass
@@ -117,21 +109,6 @@ class Session:
                 outcome.ladders[stream.ladder.stream_id] = stream.ladder
                 outcome.notes += stream.notes
                 yield stream
-
-
-def dead_letter(failed: Failed) -> DeadLetter:
-    """Return the record of something that could not be scored."""
-    error = failed.error
-    return DeadLetter(
-        origin=failed.origin,
-        stream_id=failed.stream_id,
-        rendition_id=failed.rendition_id,
-        segment_number=failed.segment_number,
-        reason=error.reason if isinstance(error, Rejected) else "transient",
-        message=str(error) or type(error).__name__,
-        detail=getattr(error, "detail", None),
-        rejected_at=datetime.now(UTC),
-    )
 
 
 __all__ = ["Failed", "ModelChoice", "Options", "Outcome", "Session", "dead_letter"]

@@ -58,7 +58,7 @@ class Engine:
             clip = self._clip(event, event.segment, sheet)
             record = self._score(event, event.rendition, event.segment, clip, sheet).record
         now = datetime.now(UTC)
-        delay = now.timestamp() - record.start_seconds if event.live else None
+        delay = now.timestamp() - record.start_seconds - record.duration_seconds if event.live else None
         self._observer.scored(record.basis, delay_seconds=delay)
         return record.model_copy(update={"live": event.live, "scored_at": now})
 

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas import Basis
+
+Stage = Literal["fetch", "decode", "prepare", "model"]
 
 
 class WorkObserver(Protocol):
     """Called from many threads."""
 
-    def stage(self, name: str, seconds: float) -> None:
+    def stage(self, name: Stage, seconds: float) -> None:
         """One segment took so long in ``fetch``, ``decode``, ``prepare`` or ``model`` (waiting for it included)."""
 
     def sheet(self, *, hit: bool) -> None:
@@ -24,7 +26,7 @@ class WorkObserver(Protocol):
         """So many clips wait for the model."""
 
     def scored(self, basis: Basis, *, delay_seconds: float | None) -> None:
-        """`delay_seconds`: since the live segment began; None: not live."""
+        """`delay_seconds`: from the end of the live segment to now; None: not live."""
 
     def skipped(self) -> None:
         """Live work came too late."""
@@ -33,7 +35,7 @@ class WorkObserver(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def stage(self, name: str, seconds: float) -> None: ...
+    def stage(self, name: Stage, seconds: float) -> None: ...
 
     def sheet(self, *, hit: bool) -> None: ...
 
@@ -47,7 +49,7 @@ class Silent:
 
 
 @contextmanager
-def timed(observer: WorkObserver, stage: str) -> Iterator[None]:
+def timed(observer: WorkObserver, stage: Stage) -> Iterator[None]:
     """Tell how long the block took, also where it raised."""
     begin = time.perf_counter()
     try:

@@ -49,6 +49,10 @@ class ScoringProcessor:
             self._started += 1
         self._threads.submit(self._work, message, answer)
 
+    def waiting(self) -> int:
+        """Return how many segments were taken up and have no thread yet."""
+        return max(0, self._started - self._most // 2)
+
     def close(self) -> None:
         """See `Processor.close`."""
         self._threads.shutdown(wait=False, cancel_futures=True)

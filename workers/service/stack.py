@@ -1,0 +1,73 @@
+"""Builds an engine from settings: decoders, model, batcher. What `worker`, `watch` and `rescore` share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pipeline.clips import SamplerChoice, work
+from pipeline.decode.isolate import IsolatedPool
+from pipeline.ingest import Fetcher
+from pipeline.settings import Settings
+from schemas import ModelIdentity, SamplerIdentity
+from workers.ahead import Pool
+from workers.models import Model, load_model
+from workers.models.choice import ModelChoice
+from workers.scoring import Scorer
+from workers.service.batcher import Batcher
+from workers.service.engine import Engine
+from workers.service.observer import WorkObserver
+
+_BATCH_ON_A_GPU = 16
+_MOST_DECODERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """What decides scores, and how many decoders make them."""
+
+    model: ModelChoice = ModelChoice()
+    sampler: SamplerChoice = SamplerChoice()
+    decoders: int = 0
+    """0: one a usable core, at most 8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Everything that scores, running."""
+
+    engine: Engine
+    pool: Pool
+    fetcher: Fetcher
+    model: ModelIdentity
+    threads: int
+    """Segments that are worth having at work at the same time."""
+
+
+@contextmanager
+def scoring(
+    settings: Settings, options: ScoringOptions, fetcher: Fetcher, observer: WorkObserver, model: Model | None = None
+) -> Iterator[Scoring]:
+    """Start decoders and model, and end them. `model`: takes the place of what the options name."""
+    decoders = options.decoders or settings.decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+    # The decoders start first: they import while the model loads.
+    with IsolatedPool(work, decoders, settings.decode, lambda job: job.source.name) as pool:
+        choice = options.model
+        model = model or load_model(choice.name, device=choice.device, allow_untrained=choice.allow_untrained)
+        sampler = SamplerIdentity(name=options.sampler.name, frames=options.sampler.frames)
+        scorer = Scorer(model, sampler, hide_stream=choice.hide_stream)
+        most = settings.service.batch or (1 if choice.device == "cpu" else _BATCH_ON_A_GPU)
+        with Batcher(scorer, most, observer) as batcher:
+            engine = Engine(
+                scorer,
+                batcher,
+                pool,
+                fetcher,
+                limits=settings.decode,
+                sampler=options.sampler,
+                grid=model.grid,
+                sheets=settings.service.sheets,
+                observer=observer,
+            )
+            # A decoder busy on each, one clip before the model for each that it takes, and one being fetched.
+            yield Scoring(engine, pool, fetcher, model.identity, threads=decoders + most + 1)
