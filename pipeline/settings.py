@@ -165,6 +165,8 @@ class Settings(BaseSettings):
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     decoders: int = Field(default=0, ge=0, le=256)
     """Decoder processes; 0: one per usable core, at most 8."""
+    state_folder: Path | None = None
+    """Where `rungwatch watch` keeps its state; None: ``.local/state/rungwatch`` in the home folder."""
     model_folder: Path | None = None
     """A folder with checkpoints of your own; None: those that come with the program."""
 

@@ -53,10 +53,13 @@ class Announcer:
         self._error: Exception | None = None
 
     def announce(
-        self, items: Iterable[Opened | SegmentReady | Failed], say: Callable[[str], None], stop: threading.Event
-    ) -> Tally:
-        """Publish everything, or up to `stop`. Raises Transient where the bus does not store it."""
-        tally = Tally()
+        self,
+        items: Iterable[Opened | SegmentReady | Failed],
+        say: Callable[[str], None],
+        stop: threading.Event,
+        tally: Tally,
+    ) -> None:
+        """Publish everything, or up to `stop`, and count it. Raises Transient where the bus does not store it."""
         for item in items:
             if stop.is_set():
                 break
@@ -73,7 +76,6 @@ class Announcer:
                 tally.announced += 1
         self._producer.flush(_FLUSH_SECONDS)
         self._check()
-        return tally
 
     def _remember(self, event: SegmentReady) -> Callable[[], None]:
         known = self._known
@@ -131,7 +133,9 @@ def announce(
         with closing(KafkaBusProducer(settings.kafka)) as producer:
             source = f"rungwatch/ingest/{socket.gethostname()}/{os.getpid()}"
             announcer = Announcer(producer, Topics(settings.kafka.prefix), source)
-            return announcer.announce(items, say, threading.Event())
+            tally = Tally()
+            announcer.announce(items, say, threading.Event(), tally)
+            return tally
 
 
 def _shown(

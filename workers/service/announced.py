@@ -1,0 +1,63 @@
+"""Which events were announced before, kept in a file: so that a restart goes on where it stopped."""
+
+import hashlib
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.ingest import as_path
+from schemas import SegmentReady
+
+_KEPT_SECONDS = 90 * 86_400.0
+
+
+class Announced:
+    """Implements `Known`. Events are told apart by all that decides their score, local files by size and time too."""
+
+    def __init__(self, path: Path, salt: str) -> None:
+        """`salt`: what decides scores beside the events: with another model, everything is new.
+
+        Raises:
+            UsageError: The file cannot be used.
+        """
+        self._salt = salt
+        self._lock = threading.Lock()
+        try:
+            self._store = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._store.execute("PRAGMA journal_mode = WAL")
+            self._store.execute("PRAGMA synchronous = NORMAL")
+            self._store.execute("CREATE TABLE IF NOT EXISTS announced (id BLOB PRIMARY KEY, at REAL) WITHOUT ROWID")
+            self._store.execute("DELETE FROM announced WHERE at < ?", (time.time() - _KEPT_SECONDS,))
+        except sqlite3.Error as error:
+            raise UsageError(f"{path} cannot be used ({error}); remove it, or name another folder") from error
+
+    def __contains__(self, event: SegmentReady) -> bool:
+        with self._lock:
+            found = self._store.execute("SELECT 1 FROM announced WHERE id = ?", (self._id(event),)).fetchone()
+        return found is not None
+
+    def add(self, event: SegmentReady) -> None:
+        """See `Known.add`."""
+        with self._lock:
+            self._store.execute("INSERT OR REPLACE INTO announced VALUES (?, ?)", (self._id(event), time.time()))
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _id(self, event: SegmentReady) -> bytes:
+        # When a segment expires, and how late it may be, says nothing of its score, and differs at every look.
+        what = event.model_dump_json(exclude={"deadline": True, "segment": {"expires_at"}}, exclude_none=True)
+        return hashlib.sha256(f"{self._salt}\n{what}\n{_file(event)}".encode()).digest()[:16]
+
+
+def _file(event: SegmentReady) -> str:
+    uri = event.segment.media.uri
+    if not uri.startswith("file:"):
+        return ""
+    try:
+        found = as_path(uri).stat()
+    except OSError:
+        return ""
+    return f"{found.st_size}/{found.st_mtime_ns}"
