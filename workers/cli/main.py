@@ -10,8 +10,11 @@ COMMANDS = {
     "demo": "workers.cli.demo:demo",
     "worker": "workers.cli.worker:worker",
     "ingest": "workers.cli.ingest:ingest",
+    "replay": "workers.cli.replay:replay",
+    "rescore": "workers.cli.rescore:rescore",
     "doctor": "workers.cli.doctor:doctor",
     "train": "workers.cli.train:train",
+    "topics": "workers.cli.topics:topics",
 }
 
 

@@ -44,13 +44,56 @@ class Tally:
     failed: list[Failed] = field(default_factory=list)
 
 
-class Announcer:
-    """Hands events to a bus, not faster than it stores them."""
+class Outbox:
+    """Hands messages to a bus, not faster than it stores them."""
 
-    def __init__(self, producer: Producer, topics: Topics, source: str, known: Known | None = None) -> None:
-        self._producer, self._topics, self._source, self._known = producer, topics, source, known
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
         self._room = threading.Semaphore(_UNSTORED)
         self._error: Exception | None = None
+
+    def send(self, sent: Publication, stored: Callable[[], None] = lambda: None) -> None:
+        """Publish one message; `stored` is called, from any thread, once it is. Raises Transient where one was not."""
+        self._check()
+        self._room.acquire()
+
+        def done(error: Exception | None) -> None:
+            if error is None:
+                stored()
+            else:
+                self._error = error
+            self._room.release()
+
+        self._producer.send(sent, done)
+
+    def flush(self) -> None:
+        """Wait until everything is stored. Raises Transient where something was not."""
+        self._producer.flush(_FLUSH_SECONDS)
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise Transient(
+                f"not everything was published: {self._error}; run the same again, publishing twice is harmless"
+            ) from self._error
+
+
+def publish_all(producer: Producer, publications: Iterable[Publication]) -> int:
+    """Publish messages and return how many they were. Raises Transient where the bus does not store them."""
+    outbox, count = Outbox(producer), 0
+    for sent in publications:
+        outbox.send(sent)
+        count += 1
+    outbox.flush()
+    return count
+
+
+class Announcer:
+    """Publishes what a feed yields."""
+
+    def __init__(self, producer: Producer, topics: Topics, source: str, known: Known | None = None) -> None:
+        self._outbox = Outbox(producer)
+        self._topics, self._source, self._known = topics, source, known
 
     def announce(
         self,
@@ -68,41 +111,19 @@ class Announcer:
                 say(opened(item))
             elif isinstance(item, Failed):
                 tally.failed.append(item)
-                self._send(self._letter(item), lambda: None)
+                letter = dead_letter(item)
+                value = letter.model_dump_json().encode()
+                self._outbox.send(Publication(self._topics.dead_letters, letter.stream_id, value))
             elif self._known is not None and item in self._known:
                 tally.known += 1
             else:
-                self._send(publication(self._topics.segments, item, self._source), self._remember(item))
+                self._outbox.send(publication(self._topics.segments, item, self._source), self._remember(item))
                 tally.announced += 1
-        self._producer.flush(_FLUSH_SECONDS)
-        self._check()
+        self._outbox.flush()
 
     def _remember(self, event: SegmentReady) -> Callable[[], None]:
         known = self._known
         return (lambda: known.add(event)) if known is not None else (lambda: None)
-
-    def _send(self, sent: Publication, stored: Callable[[], None]) -> None:
-        self._check()
-        self._room.acquire()
-
-        def done(error: Exception | None) -> None:
-            if error is None:
-                stored()
-            else:
-                self._error = error
-            self._room.release()
-
-        self._producer.send(sent, done)
-
-    def _letter(self, failed: Failed) -> Publication:
-        letter = dead_letter(failed)
-        return Publication(self._topics.dead_letters, letter.stream_id, letter.model_dump_json().encode())
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise Transient(
-                f"not everything was announced: {self._error}; run the same again, announcing twice is harmless"
-            ) from self._error
 
 
 def opened(stream: Opened) -> str:
