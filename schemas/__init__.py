@@ -1,6 +1,7 @@
 """What crosses a process boundary. Imports nothing of ours."""
 
 from schemas.dead_letter import DeadLetter
+from schemas.finding import ManifestFinding, ManifestFindingKind
 from schemas.incident import Incident, Severity
 from schemas.ladder import Ladder, Rendition, Rung
 from schemas.record import SCHEMA_VERSION, Record
@@ -18,6 +19,7 @@ from schemas.score import (
 )
 from schemas.segment import (
     ByteRange,
+    ContentLabel,
     EncryptionKey,
     Reference,
     ReferencePart,
@@ -40,6 +42,7 @@ MESSAGES: dict[str, type[Record]] = {
         SegmentSkipped,
         SegmentScored,
         QualityPoint,
+        ManifestFinding,
         Incident,
         DeadLetter,
     )
@@ -51,6 +54,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Basis",
     "ByteRange",
+    "ContentLabel",
     "DeadLetter",
     "EncryptionKey",
     "Finding",
@@ -58,6 +62,8 @@ __all__ = [
     "FrameScore",
     "Incident",
     "Ladder",
+    "ManifestFinding",
+    "ManifestFindingKind",
     "MediaFacts",
     "ModelIdentity",
     "QualityPoint",

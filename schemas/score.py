@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from schemas.ladder import Rung
 from schemas.record import Identifier, Pixels, Rate, Record, Score
-from schemas.segment import TimeBasis
+from schemas.segment import ContentLabel, TimeBasis
 
 
 class Basis(StrEnum):
@@ -107,6 +107,8 @@ class SegmentScored(Record):
     model: ModelIdentity
     sampler: SamplerIdentity
     live: bool = False
+    label: ContentLabel = ContentLabel.PROGRAM
+    cdn: str | None = Field(default=None, max_length=256)
     scored_at: AwareDatetime | None = None
     """When the score was made; None: not said."""
 
@@ -132,6 +134,7 @@ class QualityPoint(Record):
     display_height_px: Pixels
     findings: tuple[FindingKind, ...] = ()
     """The kinds, each once."""
+    label: ContentLabel = ContentLabel.PROGRAM
     model_name: Identifier
     weights_hash: str
     model_revision: int = Field(default=0, ge=0)
@@ -157,6 +160,7 @@ class QualityPoint(Record):
             bitrate_bps=scored.media.bitrate_bps,
             display_height_px=scored.display_height_px,
             findings=tuple(dict.fromkeys(found.kind for found in scored.findings)),
+            label=scored.label,
             model_name=scored.model.name,
             weights_hash=scored.model.weights_hash,
             model_revision=scored.model.revision,

@@ -18,6 +18,13 @@ class TimeBasis(StrEnum):
     SEQUENCE = "sequence"
 
 
+class ContentLabel(StrEnum):
+    """What a segment carries: baselines and advice leave ads out."""
+
+    PROGRAM = "program"
+    AD = "ad"
+
+
 class ByteRange(Record):
     """Bytes [offset, offset + length) of a resource."""
 
@@ -59,6 +66,10 @@ class Segment(Record):
     """[start, end) of a plain file that was cut by us; None: the resource is the segment."""
     time_basis: TimeBasis = TimeBasis.MEDIA_TIME
     expires_at: AwareDatetime | None = None
+    """When it leaves the live window; None: it does not."""
+    label: ContentLabel = ContentLabel.PROGRAM
+    cdn: str | None = Field(default=None, max_length=256)
+    """Host that it is read from, where a rendition has more than one; None: there is one."""
 
     @model_validator(mode="after")
     def _window_is_ordered(self) -> Self:

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.clip import Clip
 from schemas import (
     Basis,
+    ContentLabel,
     Finding,
     FindingKind,
     FrameScore,
@@ -38,6 +39,8 @@ class Work:
     sheet: Sheet | None = None
     """The reference over the same span; None: this is it, or there is none."""
     live: bool = False
+    label: ContentLabel = ContentLabel.PROGRAM
+    cdn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,8 @@ def _record(
         model=model,
         sampler=sampler,
         live=work.live,
+        label=work.label,
+        cdn=work.cdn,
     )
 
 

@@ -120,6 +120,8 @@ class Engine:
             time_basis=segment.time_basis,
             sheet=sheet,
             live=event.live,
+            label=segment.label,
+            cdn=segment.cdn,
         )
         with timed(self._observer, "prepare"):
             prepared = self._scorer.prepare(work, clip)
