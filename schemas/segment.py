@@ -115,6 +115,8 @@ class SegmentReady(Record):
     slowest_frame_rate: Rate | None = None
     """Of the ladder: instants of a faster reference are kept to frames that every rung has. None: not declared."""
     live: bool = False
+    available_at: AwareDatetime | None = None
+    """When it was first seen; for two durations from then on, that it is not there means not yet. None: not live."""
     deadline: AwareDatetime | None = None
     """Live work that is not started by then is skipped and counted; None: never skipped."""
 

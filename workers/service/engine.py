@@ -1,13 +1,13 @@
 """Scores one event: fetch, decode, prepare, model. An event gives the same record on any worker, in any order."""
 
 from collections.abc import Hashable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pipeline.cells import CellGrid
 from pipeline.clip import Clip
 from pipeline.clips import ClipJob, SamplerChoice
 from pipeline.decode.source import MediaSource
-from pipeline.errors import Rejected
+from pipeline.errors import NotFound, Rejected, Transient
 from pipeline.ingest import Fetcher, shown
 from pipeline.settings import DecodeLimits
 from schemas import ReferencePart, Rendition, Segment, SegmentReady, SegmentScored
@@ -18,6 +18,8 @@ from workers.service.batcher import Batcher
 from workers.service.observer import Silent, WorkObserver, timed
 from workers.service.references import Kept, ReferenceCache
 from workers.sheets import Sheet, sheet_over
+
+_NOT_YET_DURATIONS = 2
 
 
 class Engine:
@@ -129,7 +131,7 @@ class Engine:
 
     def _clip(self, event: SegmentReady, segment: Segment, sheet: Sheet | None) -> Clip:
         with timed(self._observer, "fetch"):
-            source = self._source(segment)
+            source = self._source(segment, event)
         job = ClipJob(
             source=source,
             limits=self._limits,
@@ -145,13 +147,29 @@ class Engine:
         with timed(self._observer, "decode"):
             return one_clip(self._pool, job)
 
-    def _source(self, segment: Segment) -> MediaSource:
+    def _source(self, segment: Segment, event: SegmentReady) -> MediaSource:
+        try:
+            return self._read(segment)
+        except NotFound as error:
+            if _may_still_come(segment, event):
+                raise Transient(f"{error} (not yet)") from error
+            raise
+
+    def _read(self, segment: Segment) -> MediaSource:
         name = shown(segment.media.uri)
         # A part of a file is sought in it; a segment is read whole, and keeps the clock that the renditions share.
         path = self._fetcher.local_path(segment.media) if segment.window_seconds is not None else None
         if path is not None:
             return MediaSource(name=name, path=path)
         return MediaSource(name=name, data=self._fetcher.segment_bytes(segment))
+
+
+def _may_still_come(segment: Segment, event: SegmentReady) -> bool:
+    """At the live edge packagers announce a segment before their origin has it."""
+    if event.available_at is None:
+        return False
+    patience = timedelta(seconds=_NOT_YET_DURATIONS * (segment.duration_seconds or 0.0))
+    return datetime.now(UTC) < event.available_at + patience
 
 
 def _key(event: SegmentReady, part: ReferencePart) -> Hashable:
