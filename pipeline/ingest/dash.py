@@ -24,7 +24,7 @@ from pipeline.ingest.dash_manifest import Manifest, Period, Representation, pars
 from pipeline.ingest.names import UniqueNames, playlist_name, rung_names
 from pipeline.ingest.sidx import IndexEntry, parse_sidx
 from pipeline.ingest.source import Refusals, Source, one_of
-from pipeline.ingest.stream import Draft, Problem
+from pipeline.ingest.stream import Draft, LiveSource, Problem
 from schemas import ByteRange, Rendition, Resource, Segment, TimeBasis
 
 MOST_RENDITIONS = 256
@@ -104,7 +104,8 @@ def read_dash(source: Source) -> Draft:
     if not renditions:
         raise one_of(tuple(problems), "representations")
     said = tuple(f"{what} ({times})" if times > 1 else what for what, times in notes.items())
-    return Draft(playlist_name(source.uri), tuple(renditions), plain, basis, tuple(problems), said)
+    live = LiveSource(source.uri, "dash") if manifest.dynamic else None
+    return Draft(playlist_name(source.uri), tuple(renditions), plain, basis, tuple(problems), said, live)
 
 
 def mentioned(source: Source) -> set[Path]:

@@ -11,7 +11,7 @@ from pipeline.ingest.access import as_path, is_remote, shown
 from pipeline.ingest.hls_playlist import Entry, Master, Media, Variant, parse
 from pipeline.ingest.names import UniqueNames, playlist_name, rung_names
 from pipeline.ingest.source import Refusals, Source, one_of
-from pipeline.ingest.stream import Draft, Problem
+from pipeline.ingest.stream import Draft, LiveSource, Problem
 from schemas import Rendition, Resource, Rung, Segment, TimeBasis
 
 MOST_RENDITIONS = 256
@@ -31,7 +31,8 @@ def read_hls(source: Source) -> Draft:
         notes = [*playlist.notes]
         for _, uri, media in rungs:
             notes += (f"{shown(uri)}: {note}" for note in media.notes)
-    if not all(media.ended for _, _, media in rungs):
+    is_live = not all(media.ended for _, _, media in rungs)
+    if is_live:
         notes.append("live playlist: only the segments listed now")
     aligned_by, starts = _time_axis([media for _, _, media in rungs])
     names = UniqueNames()
@@ -47,7 +48,8 @@ def read_hls(source: Source) -> Draft:
             renditions.append((rendition, segments))
     if not renditions:
         raise one_of(problems, "renditions")
-    return Draft(playlist_name(source.uri), tuple(renditions), False, aligned_by, problems, tuple(notes))
+    live = LiveSource(source.uri, "hls") if is_live else None
+    return Draft(playlist_name(source.uri), tuple(renditions), False, aligned_by, problems, tuple(notes), live)
 
 
 def mentioned(source: Source) -> set[Path]:

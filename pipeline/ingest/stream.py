@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.errors import Rejected, Transient
 from schemas import Ladder, Rendition, Segment, TimeBasis
@@ -31,6 +32,16 @@ class Stream:
     """What could not be read beside what could."""
     notes: tuple[str, ...] = ()
     """What was left out on purpose, in sentences."""
+    live: "LiveSource | None" = None
+    """Where to go on reading what is published from now on; None: this is all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """A playlist or manifest that is still written."""
+
+    uri: str
+    kind: Literal["hls", "dash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,7 @@ class Draft:
     aligned_by: TimeBasis | None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    live: LiveSource | None = None
 
     def stream(self, stream_id: str, notes: tuple[str, ...] = ()) -> Stream:
         return Stream(
@@ -52,4 +64,5 @@ class Draft:
             aligned_by=self.aligned_by,
             problems=self.problems,
             notes=self.notes + notes,
+            live=self.live,
         )
