@@ -2,6 +2,8 @@
 
     RungwatchError
     ├── UsageError            the command was called wrongly: exit code 2, nothing was tried
+    ├── TooManyRejected       most of the last messages were: the process stops, the rest of the topic stays
+    ├── StandsStill           a partition gives nothing, also to a fresh consumer: the process stops
     ├── Transient             may pass: retried with backoff, the work stays open
     │   └── Unavailable       Kafka or Redis is away: waited for as long as it takes
     └── Rejected              will not pass: dead letter with `reason`, good input beside it goes on
@@ -35,6 +37,14 @@ class RungwatchError(Exception):
 
 class UsageError(RungwatchError):
     """The command was called in a way that cannot work."""
+
+
+class TooManyRejected(RungwatchError):
+    """So much of what comes is rejected that the process itself must be broken."""
+
+
+class StandsStill(RungwatchError):
+    """Messages wait in a partition, and the bus hands none of them out."""
 
 
 class Transient(RungwatchError):

@@ -1,0 +1,498 @@
+import base64
+import itertools
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from bus_scene import (
+    DEAD,
+    GROUP,
+    OUTPUT,
+    QUICK,
+    TOPIC,
+    Answering,
+    ConsumerAround,
+    Counting,
+    FailingProducer,
+    Held,
+    Listening,
+    Run,
+    bus_with,
+    committed,
+    echo,
+    read,
+    running,
+    send,
+    until,
+)
+
+from pipeline.errors import Damaged, LimitExceeded, StandsStill, TooManyRejected, Transient, Unavailable, UsageError
+from pipeline.stream import Bug, Done, Partition, Publication
+from schemas import DeadLetter
+
+
+def letters(bus):
+    return [DeadLetter.model_validate_json(message.value) for message in read(bus, DEAD)]
+
+
+def outputs(bus):
+    return sorted(message.value.decode() for message in read(bus, OUTPUT))
+
+
+def names(count):
+    return [f"m{number}" for number in range(count)]
+
+
+def test_what_comes_of_messages_is_published_and_they_are_committed():
+    bus = bus_with(names(50), partitions=4)
+    counting = Counting()
+    with running(bus, Answering(lambda name, _: echo(name)), observer=counting):
+        until(lambda: bus.unread(GROUP, TOPIC) == 0)
+    assert outputs(bus) == sorted(names(50))
+    assert (counting.counts["received"], counting.counts["finished"]) == (50, 50)
+
+
+def test_messages_finished_out_of_order_are_committed_as_a_prefix():
+    bus, held = bus_with(names(4)), Held()
+    with running(bus, held):
+        until(lambda: len(held.open) == 4)
+        for name in ("m3", "m1"):
+            held.answer(name)
+        time.sleep(0.3)
+        assert committed(bus) == 0
+        held.answer("m0")
+        until(lambda: committed(bus) == 2)
+        held.answer("m2")
+        until(lambda: committed(bus) == 4)
+
+
+def test_an_answer_is_published_at_once_by_the_thread_that_gives_it():
+    bus, held = bus_with(names(1)), Held()
+    with running(bus, held):
+        until(lambda: held.open)
+        held.answer("m0", echo("m0"))
+        assert outputs(bus) == ["m0"]
+
+
+def test_a_member_that_falls_silent_without_a_commit_has_its_messages_repeated():
+    bus = bus_with(names(3), session_seconds=0.3)
+    dead = bus.consumer(GROUP, [TOPIC], Listening())
+    assert len(dead.poll(1.0, 3)) == 3
+    processor = Answering(lambda name, _: echo(name))
+    with running(bus, processor):
+        until(lambda: bus.unread(GROUP, TOPIC) == 0)
+    assert outputs(bus) == names(3)
+
+
+def test_answers_of_revoked_partitions_are_discarded():
+    bus = bus_with(names(40), partitions=2, session_seconds=300.0)
+    first, second, counting = Held(), Held(), Counting()
+    with running(bus, first, QUICK.model_copy(update={"in_flight": 100}), observer=counting):
+        until(lambda: len(first.open) == 40)
+        with running(bus, second, QUICK.model_copy(update={"in_flight": 100})):
+            until(lambda: second.open)
+            time.sleep(0.2)
+            moved = sorted(second.open)
+            for name in list(first.open):
+                first.answer(name, echo(name))
+            until(lambda: counting.counts["discarded"] == len(moved))
+            assert set(outputs(bus)).isdisjoint(moved)
+            for name in moved:
+                second.answer(name, echo(name))
+            until(lambda: bus.unread(GROUP, TOPIC) == 0)
+    assert outputs(bus) == sorted(names(40))
+
+
+def test_what_is_finished_when_partitions_are_revoked_is_committed_first():
+    bus, first, second = bus_with(names(20), partitions=2), Held(), Held()
+    last = {message.partition: message.value.decode() for message in read(bus, TOPIC)}
+    settings = QUICK.model_copy(update={"in_flight": 100, "commit_seconds": 1000.0})
+    with running(bus, first, settings):
+        until(lambda: len(first.open) == 20)
+        for name in set(names(20)) - set(last.values()):
+            first.answer(name)
+        with running(bus, second, settings):
+            until(lambda: second.open)
+            assert second.started == list(second.open)
+            assert second.started in [[name] for name in last.values()]
+            for held in (first, second):
+                for name in list(held.open):
+                    held.answer(name)
+    assert bus.unread(GROUP, TOPIC) == 0
+
+
+def test_without_room_the_partitions_are_paused_and_never_more_is_held():
+    bus, held, counting = bus_with(names(60), partitions=4), Held(room=5), Counting()
+    with running(bus, held, QUICK.model_copy(update={"still_seconds": 0.4}), observer=counting):
+        until(lambda: len(held.open) == 5)
+        until(lambda: counting.counts["paused"] >= 2)
+        assert len(held.started) == 5
+        while len(held.started) < 60 or held.open:
+            for name in list(held.open):
+                held.answer(name)
+            time.sleep(0.005)
+        until(lambda: bus.unread(GROUP, TOPIC) == 0)
+    assert held.most_open == 5
+
+
+def test_no_more_than_in_flight_is_held_whatever_room_the_processor_has():
+    bus, held = bus_with(names(30)), Held(room=1000)
+    with running(bus, held):
+        until(lambda: len(held.open) == QUICK.in_flight)
+        time.sleep(0.3)
+        assert len(held.started) == QUICK.in_flight
+        while bus.unread(GROUP, TOPIC):
+            for name in list(held.open):
+                held.answer(name)
+            time.sleep(0.005)
+    assert held.most_open == QUICK.in_flight
+
+
+def test_a_rebalance_while_full_pauses_again():
+    bus, full, other = bus_with(names(60), partitions=4), Held(room=3), Held(room=3)
+    with running(bus, full):
+        until(lambda: len(full.open) == 3)
+        with running(bus, other, QUICK.model_copy(update={"drain_seconds": 0.0})):
+            until(lambda: len(other.open) == 3)
+            time.sleep(0.5)
+        time.sleep(0.5)  # the other one has gone, and all four partitions are back
+        assert full.most_open == 3
+        while bus.unread(GROUP, TOPIC):
+            for name in list(full.open):
+                full.answer(name)
+            time.sleep(0.005)
+    assert full.most_open == 3
+
+
+class Forgetful(ConsumerAround):
+    """Forgets pauses once more when the listener has already been told of a rebalance."""
+
+    before = frozenset()
+
+    def poll(self, timeout_seconds, most):
+        messages = super().poll(timeout_seconds, most)
+        if self.assignment() != self.before:
+            self.before = self.assignment()
+            self.resume(self.before)
+        return messages
+
+
+def test_pauses_that_are_forgotten_after_the_listener_was_told_are_made_again():
+    bus, full, other, counting = bus_with(names(60), partitions=4), Held(room=3), Held(room=3), Counting()
+    factory = lambda listener: Forgetful(bus.consumer(GROUP, [TOPIC], listener))  # noqa: E731
+    with running(bus, full, QUICK.model_copy(update={"drain_seconds": 0.0}), factory=factory, observer=counting):
+        until(lambda: len(full.open) == 3)
+        with running(bus, other, QUICK.model_copy(update={"drain_seconds": 0.0})):
+            until(lambda: len(other.open) == 3)
+        time.sleep(0.8)
+    assert counting.counts["received"] == full.most_open == 3
+
+
+def test_what_is_transient_is_tried_again_with_growing_pauses_and_blocks_nobody():
+    bus = bus_with(names(10))
+    moments = []
+
+    def answer(name, attempt):
+        if name != "m0" or attempt == 5:
+            return echo(name)
+        moments.append(time.monotonic())
+        return Transient("not yet")
+
+    counting = Counting()
+    settings = QUICK.model_copy(update={"retry_first_seconds": 0.1, "retry_most_seconds": 10.0})
+    processor = Answering(answer)
+    with running(bus, processor, settings, observer=counting):
+        until(lambda: len(processor.attempts) == 10)
+        assert processor.attempts["m0"] < 5
+        assert committed(bus) == 0
+        until(lambda: committed(bus) == 10)
+    assert counting.counts["retried Transient"] == 4
+    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.05, 0.1, 0.2), strict=True))
+    assert letters(bus) == []
+
+
+def test_what_fails_until_its_time_is_over_goes_to_the_dead_letters():
+    bus = bus_with(names(3))
+    settings = QUICK.model_copy(update={"retry_total_seconds": 0.4})
+    processor = Answering(lambda name, _: Transient("origin answers 503") if name == "m1" else echo(name))
+    with running(bus, processor, settings):
+        until(lambda: committed(bus) == 3)
+    (letter,) = letters(bus)
+    assert (letter.reason, letter.origin) == ("gave_up", "segments/0/1")
+    assert letter.attempts == processor.attempts["m1"] >= 3
+    assert "origin answers 503" in letter.message
+    assert outputs(bus) == ["m0", "m2"]
+
+
+def test_a_service_that_is_away_is_waited_for_beyond_every_deadline_and_said_once(caplog):
+    bus = bus_with(names(5))
+    back_at = time.monotonic() + 1.0
+    settings = QUICK.model_copy(update={"retry_total_seconds": 0.1})
+    processor = Answering(
+        lambda name, _: echo(name) if time.monotonic() > back_at else Unavailable("Redis refuses connections")
+    )
+    with caplog.at_level(logging.INFO), running(bus, processor, settings):
+        until(lambda: committed(bus) == 5)
+    assert outputs(bus) == names(5)
+    assert letters(bus) == []
+    assert caplog.text.count("Redis refuses connections") == 1
+    assert caplog.text.count("is back") == 1
+
+
+def test_poison_goes_to_the_dead_letters_with_its_bytes_and_good_messages_go_on():
+    bus, counting = bus_with([b"good", b"\xffpoison", b"fine"]), Counting()
+    processor = Answering(lambda name, _: Damaged("no picture", "libav said so") if "poison" in name else echo(name))
+    with running(bus, processor, observer=counting):
+        until(lambda: committed(bus) == 3)
+    (letter,) = letters(bus)
+    assert base64.b64decode(letter.original_base64) == b"\xffpoison"
+    assert (letter.reason, letter.detail, letter.origin) == ("damaged", "libav said so", "segments/0/1")
+    assert outputs(bus) == ["fine", "good"]
+    assert counting.reasons == ["damaged"]
+
+
+def test_an_error_that_is_raised_by_start_is_an_answer_too():
+    bus = bus_with(names(2))
+
+    def fail(name, attempt):
+        raise Damaged("no picture")
+
+    with running(bus, Answering(fail)):
+        until(lambda: committed(bus) == 2)
+    assert len(letters(bus)) == 2
+
+
+def test_a_message_is_not_finished_before_its_dead_letter_is_stored():
+    bus, gate = bus_with(names(1)), threading.Event()
+    producer = FailingProducer(bus, lambda _: None if gate.is_set() else Unavailable("no leader"))
+    with running(bus, Answering(lambda *_: Damaged("no picture")), producer=producer):
+        time.sleep(0.4)
+        assert committed(bus) == 0
+        gate.set()
+        until(lambda: committed(bus) == 1)
+    assert len(letters(bus)) == 1
+
+
+def test_too_great_a_share_of_dead_letters_stops_and_leaves_the_rest():
+    bus = bus_with(names(100))
+    settings = QUICK.model_copy(update={"dead_least": 10, "dead_window": 20, "in_flight": 1})
+    run = Run(bus, Answering(lambda *_: Damaged("no picture")), settings)
+    with pytest.raises(TooManyRejected, match="10 of the last 10 messages were rejected"):
+        run.wait()
+    assert len(letters(bus)) == 9
+    assert committed(bus) == 9
+
+
+def test_a_bug_stops_the_runner_with_nothing_committed_past_it():
+    bus = bus_with(names(20))
+    run = Run(bus, Answering(lambda name, _: ZeroDivisionError("oops") if name == "m7" else echo(name)))
+    with pytest.raises(Bug, match="segments/0/7 failed with ZeroDivisionError: oops") as caught:
+        run.wait()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert committed(bus) == 7
+    assert letters(bus) == []
+
+
+def test_an_answer_given_twice_is_a_bug():
+    bus, held = bus_with(names(2)), Held()
+    run = Run(bus, held)
+    until(lambda: len(held.open) == 2)
+    answer = held.open["m1"]
+    answer(Transient("once"))
+    answer(Done())
+    with pytest.raises(Bug, match="answered twice"):
+        run.wait()
+    assert committed(bus) == 0
+
+
+def test_an_error_for_the_user_is_raised_as_it_is():
+    bus = bus_with(names(1))
+    run = Run(bus, Answering(lambda *_: Done((Publication("nowhere", None, b""),))))
+    with pytest.raises(UsageError, match="there is no topic 'nowhere'") as caught:
+        run.wait()
+    assert caught.value.__notes__ == ["while working on segments/0/0, which is not committed"]
+
+
+def test_a_stop_finishes_what_is_in_flight_and_commits_it():
+    bus, held = bus_with(names(20)), Held(room=4)
+    run = Run(bus, held, QUICK.model_copy(update={"commit_seconds": 1000.0}))
+    until(lambda: len(held.open) == 4)
+    run.stop.set()
+    time.sleep(0.2)
+    for name in list(held.open):
+        held.answer(name, echo(name))
+    run.end()
+    assert len(held.started) == 4
+    assert held.is_closed
+    assert committed(bus) == 4
+    assert outputs(bus) == names(4)
+
+
+def test_a_retry_that_is_due_in_time_is_finished_by_a_stop():
+    bus = bus_with(names(3))
+    processor = Answering(lambda name, attempt: Transient("not yet") if attempt < 4 else echo(name))
+    run = Run(bus, processor, QUICK.model_copy(update={"retry_most_seconds": 0.05}))
+    until(lambda: processor.attempts["m2"])
+    run.end()
+    assert committed(bus) == 3
+
+
+def test_what_is_not_finished_in_time_is_left_and_counted(caplog):
+    bus, held = bus_with(names(3)), Held()
+    run = Run(bus, held, QUICK.model_copy(update={"drain_seconds": 0.2}))
+    until(lambda: len(held.open) == 3)
+    held.answer("m0")
+    with caplog.at_level(logging.WARNING):
+        run.end()
+    assert committed(bus) == 1
+    assert "Stopped with 2 messages unfinished" in caplog.text
+    held.answer("m1", echo("m1"))
+    assert outputs(bus) == []
+
+
+def test_a_publication_that_fails_does_not_finish_its_message():
+    bus, gate = bus_with(names(3)), threading.Event()
+    tried = []
+
+    def failure(publication):
+        tried.append(publication.value)
+        return None if gate.is_set() or publication.value != b"m1" else Unavailable("no leader for scores/0")
+
+    processor = Answering(lambda name, _: echo(name))
+    with running(bus, processor, producer=FailingProducer(bus, failure)):
+        until(lambda: tried.count(b"m1") >= 3)
+        until(lambda: committed(bus) == 1)
+        gate.set()
+        until(lambda: committed(bus) == 3)
+    assert outputs(bus) == names(3)
+    assert processor.attempts["m1"] == 1
+
+
+def test_of_several_publications_only_the_failed_one_is_repeated():
+    bus, failures = bus_with(names(1)), [Unavailable("no leader")]
+    producer = FailingProducer(bus, lambda p: failures.pop() if p.value == b"two" and failures else None)
+    three = Done(tuple(Publication(OUTPUT, "key", value) for value in (b"one", b"two", b"three")))
+    with running(bus, Answering(lambda *_: three), producer=producer):
+        until(lambda: committed(bus) == 1)
+    assert outputs(bus) == ["one", "three", "two"]
+
+
+def test_a_publication_that_the_bus_will_never_take_rejects_its_message():
+    bus = bus_with(names(1))
+    producer = FailingProducer(bus, lambda p: LimitExceeded("2 MB is over 1 MB") if p.topic == OUTPUT else None)
+    with running(bus, Answering(lambda name, _: echo(name)), producer=producer):
+        until(lambda: committed(bus) == 1)
+    assert [letter.reason for letter in letters(bus)] == ["limit_exceeded"]
+
+
+def test_a_letter_too_large_for_its_topic_is_kept_without_the_original():
+    bus = bus_with([b"x" * 1000])
+    producer = FailingProducer(bus, lambda p: LimitExceeded("too large") if len(p.value) > 1300 else None)
+    with running(bus, Answering(lambda *_: Damaged("no picture", "short")), producer=producer):
+        until(lambda: committed(bus) == 1)
+    (letter,) = letters(bus)
+    assert letter.original_base64 is None
+    assert "it is at segments/0/0" in letter.message
+
+
+def test_a_bus_that_is_away_is_waited_for_and_said_once(caplog):
+    bus = bus_with(names(5))
+    back_at = time.monotonic() + 0.6
+
+    class Away(ConsumerAround):
+        def poll(self, timeout_seconds, most):
+            if time.monotonic() < back_at:
+                raise Unavailable("no broker answers")
+            return super().poll(timeout_seconds, most)
+
+    processor = Answering(lambda name, _: echo(name))
+    with (
+        caplog.at_level(logging.INFO),
+        running(bus, processor, factory=lambda listener: Away(bus.consumer(GROUP, [TOPIC], listener))),
+    ):
+        until(lambda: committed(bus) == 5)
+    assert caplog.text.count("no broker answers") == 1
+    assert caplog.text.count("The bus is back") == 1
+
+
+def test_a_commit_that_fails_is_tried_again():
+    bus = bus_with(names(5))
+    failures = [Unavailable("coordinator moved")] * 3
+
+    class Away(ConsumerAround):
+        def commit(self, offsets):
+            if failures:
+                raise failures.pop()
+            super().commit(offsets)
+
+    processor = Answering(lambda name, _: echo(name))
+    with running(bus, processor, factory=lambda listener: Away(bus.consumer(GROUP, [TOPIC], listener))):
+        until(lambda: committed(bus) == 5)
+    assert len(outputs(bus)) == 5
+
+
+class Stuck(ConsumerAround):
+    """Gives nothing of partition 0, and claims that it lags."""
+
+    def poll(self, timeout_seconds, most):
+        self.inner.poll(0.0, 0)  # a rebalance forgets pauses, so it must come before
+        self.inner.pause([Partition(TOPIC, 0)])
+        return super().poll(timeout_seconds, most)
+
+
+def test_a_partition_that_stands_still_is_given_a_fresh_consumer(caplog):
+    bus = bus_with(names(20), partitions=2)
+    made = []
+
+    def factory(listener):
+        consumer = bus.consumer(GROUP, [TOPIC], listener)
+        made.append(consumer if made else Stuck(consumer))
+        return made[-1]
+
+    settings = QUICK.model_copy(update={"still_seconds": 0.3})
+    with (
+        caplog.at_level(logging.WARNING),
+        running(bus, Answering(lambda name, _: echo(name)), settings, factory=factory),
+    ):
+        until(lambda: bus.unread(GROUP, TOPIC) == 0)
+    assert len(made) == 2
+    assert "segments/0 stand still" in caplog.text
+    assert outputs(bus) == sorted(names(20))
+
+
+def test_a_partition_that_stands_still_for_the_third_time_stops_the_runner():
+    bus = bus_with(names(20), partitions=2)
+    settings = QUICK.model_copy(update={"still_seconds": 0.1})
+    run = Run(
+        bus,
+        Answering(lambda name, _: echo(name)),
+        settings,
+        factory=lambda listener: Stuck(bus.consumer(GROUP, [TOPIC], listener)),
+    )
+    with pytest.raises(StandsStill, match="segments/0"):
+        run.wait()
+
+
+def test_the_observer_sees_lag_only_of_partitions_that_are_ours():
+    bus, held, counting = bus_with(names(30), partitions=2), Held(), Counting()
+    run = Run(bus, held, QUICK.model_copy(update={"drain_seconds": 0.0}), observer=counting)
+    until(lambda: sum(counting.lags.values()) == 30 - QUICK.in_flight)
+    run.end()
+    assert counting.lags == {}
+
+
+def test_the_package_is_imported_without_a_kafka_client():
+    script = "import sys, pipeline.stream as s; s.LocalBus; s.Runner; assert 'kafka' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_messages_that_arrive_later_are_dealt_with():
+    bus = bus_with()
+    with running(bus, Answering(lambda name, _: echo(name))):
+        time.sleep(0.2)
+        send(bus, names(3))
+        until(lambda: committed(bus) == 3)
