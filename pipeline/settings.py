@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.request import getproxies_environment, proxy_bypass_environment
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +30,10 @@ class DecodeLimits(BaseSettings):
     """Address space of a decoder process."""
 
 
+def _proxies_of_the_environment() -> dict[str, SecretStr]:
+    return {name: SecretStr(url) for name, url in getproxies_environment().items()}
+
+
 class FetchLimits(BaseSettings):
     """What may be read, from where. Set with ``RUNGWATCH_FETCH_...``."""
 
@@ -43,7 +48,7 @@ class FetchLimits(BaseSettings):
     max_redirects: int = Field(default=5, ge=0)
     attempts: int = Field(default=3, ge=1)
     """Tries of what may pass (time-outs, 5xx, connection errors), with backoff."""
-    schemes: tuple[str, ...] = ("http", "https", "file")
+    schemes: tuple[str, ...] = ("http", "https", "file", "s3", "gs", "az")
     hosts: tuple[str, ...] = ()
     """Hosts that may be asked; empty: any host for what the user named, and only that host for what its
     playlists point to, unless `RUNGWATCH_FETCH_HOSTS='["*"]'` allows all."""
@@ -52,6 +57,22 @@ class FetchLimits(BaseSettings):
     command line of `score`, `watch` or `ingest` is allowed by that.)"""
     max_segments: int = Field(default=100_000, ge=1)
     """Segments of one rendition."""
+    private_hosts: tuple[str, ...] = ()
+    """Hosts that may lie at loopback, private or link-local addresses though no user named them; ``*``: all may lie at
+    loopback and private addresses. Numbers and ``localhost`` in `hosts` need no entry here."""
+    headers: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+    """What is sent along, host by host: ``{"cdn.example": {"Authorization": "Bearer ..."}}``."""
+    proxies: dict[str, SecretStr] = Field(default_factory=_proxies_of_the_environment)
+    """Proxy by scheme (``http``, ``https``, ``all``; ``no``: hosts asked directly); unset: HTTP_PROXY, HTTPS_PROXY,
+    ALL_PROXY and NO_PROXY. A proxy resolves names itself: it must refuse private addresses itself."""
+    connections: int = Field(default=256, ge=1)
+    """Open at the same time, all hosts together."""
+
+    def proxy_for(self, scheme: str, host: str) -> str | None:
+        """Return the address of the proxy for a host, with its password; None: it is asked directly."""
+        known = {name: url.get_secret_value() for name, url in self.proxies.items()}
+        found = known.get(scheme) or known.get("all")
+        return None if not found or proxy_bypass_environment(host, known) else found
 
 
 class KafkaSettings(BaseSettings):
@@ -148,6 +169,8 @@ class ServiceSettings(BaseSettings):
     """0: no endpoints."""
     sheets: int = Field(default=256, ge=1)
     """Sheets of references kept in memory, about 1 MB each."""
+    looks: int = Field(default=16, ge=1, le=1024)
+    """Live presentations that are looked at in the same moment."""
     batch: int = Field(default=0, ge=0, le=1024)
     """Clips that the model gets at once, at most; 0: 16 on a GPU, 1 on the CPU, where more is not faster."""
 

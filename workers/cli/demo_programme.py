@@ -7,7 +7,6 @@ and needs no ffmpeg binary this way.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -20,7 +19,8 @@ from av.video.stream import VideoStream
 
 from pipeline.report.rendition import Note
 from pipeline.report.summary import StreamSummary
-from workers.cli.demo_footage import Footage, from_video, photographs
+from workers.simulate.encoder import ENCODERS, RFC6381, Codec, encoder_options, even
+from workers.simulate.footage import Footage, from_video, photographs
 
 PROGRAMME_SECONDS = 24
 SEGMENT_SECONDS = 4
@@ -36,7 +36,7 @@ OVERHEAD = 1.1
 class _Rung:
     share: float
     """Height, of the footage's."""
-    codec: Literal["h264", "hevc"]
+    codec: Codec
     bitrate_bps: int
     """For 1280 x 720 footage at 25 frames/s; scaled with its pixels a second."""
     fault: Literal["starved", "frozen"] | None = None
@@ -48,7 +48,6 @@ RUNGS = (
     _Rung(0.5, "hevc", 450_000, "frozen"),
     _Rung(0.3, "h264", 250_000),
 )
-ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +153,8 @@ class _RungWriter:
     def __init__(self, rung: _Rung, footage: Footage, folder: Path) -> None:
         self.rung = rung
         self.footage = footage
-        self.height_px = _even(footage.height_px * rung.share)
-        self.width_px = _even(footage.width_px * rung.share)
+        self.height_px = even(footage.height_px * rung.share)
+        self.width_px = even(footage.width_px * rung.share)
         pixels = footage.width_px * footage.height_px * footage.frame_rate / (1280 * 720 * 25)
         self.bitrate_bps = max(60_000, round(rung.bitrate_bps * float(pixels)))
         self.name = f"{self.height_px}p"
@@ -227,25 +226,12 @@ class _RungWriter:
         encoder.time_base = 1 / self.footage.frame_rate
         encoder.bit_rate = bitrate_bps
         encoder.gop_size = _segment_frames(self.footage)
-        encoder.options = _encoder_options(self.rung.codec, bitrate_bps, encoder.gop_size)
+        encoder.options = encoder_options(self.rung.codec, bitrate_bps, encoder.gop_size)
 
     def _mux(self, packets: Sequence["av.Packet[Any]"]) -> None:
         for packet in packets:
             packet.stream = self._stream
             self._container.mux(packet)
-
-
-def _encoder_options(codec: str, bitrate_bps: int, gop: int) -> dict[str, str]:
-    """Return live-like rate control with a key picture per segment.
-
-    One thread each: under a rate limit x264 does not give the same bytes twice with more.
-    """
-    peak, buffer = bitrate_bps * 11 // 10 // 1000, bitrate_bps * 3 // 2 // 1000
-    shared = f"keyint={gop}:min-keyint={gop}:scenecut=0:vbv-maxrate={peak}:vbv-bufsize={buffer}"
-    if codec == "h264":
-        return {"preset": "superfast", "x264-params": f"{shared}:threads=1"}
-    threads = "pools=none:wpp=0:frame-threads=1"
-    return {"preset": "ultrafast", "x265-params": f"{shared}:open-gop=0:{threads}:log-level=none"}
 
 
 def _master_lines(writers: Sequence[_RungWriter]) -> Iterator[str]:
@@ -271,29 +257,6 @@ def _faults(writers: Sequence[_RungWriter]) -> Iterator[Fault]:
             yield Fault("frozen", writer.height_px, *FROZEN_SECONDS)
 
 
-def _avc_string(parameter_sets: bytes) -> str:
-    """Profile, constraints and level as in ISO 14496-15: the three bytes after the SPS's header."""
-    sps = parameter_sets[parameter_sets.index(b"\x00\x00\x01\x67") + 4 :]
-    return f"avc1.{sps[:3].hex()}"
-
-
-def _hevc_string(parameter_sets: bytes) -> str:
-    """Profile, compatibility, tier, level and constraints as in ISO 14496-15 annex E."""
-    start = parameter_sets.index(b"\x00\x00\x01\x42\x01") + 5
-    level = parameter_sets[start:].replace(b"\x00\x00\x03", b"\x00\x00")[1:13]  # profile_tier_level, unescaped
-    tier, profile = level[0] >> 5 & 1, level[0] & 31
-    compatibility = int(f"{int.from_bytes(level[1:5], 'big'):032b}"[::-1], 2)
-    constraints = [f"{byte:X}" for byte in level[5:11].rstrip(b"\x00")]
-    return ".".join([f"hvc1.{profile}.{compatibility:X}.{'LH'[tier]}{level[11]}", *constraints])
-
-
-RFC6381 = {"h264": _avc_string, "hevc": _hevc_string}
-
-
 def _segment_frames(footage: Footage) -> int:
     """Return the pictures of one segment."""
     return round(SEGMENT_SECONDS * footage.frame_rate)
-
-
-def _even(size: float | Fraction) -> int:
-    return max(16, round(size / 2) * 2)

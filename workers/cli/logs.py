@@ -8,5 +8,4 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # what matters of it, our own modules say in sentences
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -8,13 +8,17 @@ import click
 COMMANDS = {
     "score": "workers.cli.score:score",
     "demo": "workers.cli.demo:demo",
+    "watch": "workers.cli.watch:watch",
     "worker": "workers.cli.worker:worker",
     "ingest": "workers.cli.ingest:ingest",
+    "sources": "workers.cli.sources:sources",
     "replay": "workers.cli.replay:replay",
     "rescore": "workers.cli.rescore:rescore",
     "doctor": "workers.cli.doctor:doctor",
+    "simulate": "workers.cli.simulate:simulate",
     "train": "workers.cli.train:train",
     "topics": "workers.cli.topics:topics",
+    "series": "workers.cli.series:series",
 }
 
 

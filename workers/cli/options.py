@@ -105,3 +105,10 @@ def scoring_options(
 
     choice = ModelChoice(model, device, facts == "none", allow_untrained)
     return ScoringOptions(choice, SamplerChoice(sampler, frames), decoders)
+
+
+def state_folder(command: str) -> Path:
+    """Return where a command keeps its state unless it is told otherwise."""
+    from pipeline.settings import load  # noqa: PLC0415
+
+    return (load().state_folder or Path.home() / ".local" / "state" / "rungwatch") / command

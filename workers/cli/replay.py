@@ -124,7 +124,7 @@ def _read(settings: "Settings") -> Iterator["Message"]:
 
 def _publish(settings: "Settings", found: Iterator["Publication"]) -> int:
     from pipeline.stream.kafka import KafkaBusProducer  # noqa: PLC0415
-    from workers.service.announce import publish_all  # noqa: PLC0415
+    from workers.service.outbox import publish_all  # noqa: PLC0415
 
     with closing(KafkaBusProducer(settings.kafka)) as producer:
         return publish_all(producer, found)

@@ -10,18 +10,15 @@ from typing import Protocol
 
 from pipeline.clips import work
 from pipeline.decode.isolate import IsolatedPool
-from pipeline.errors import Transient
 from pipeline.ingest import Fetcher
 from pipeline.settings import Settings
-from pipeline.stream.protocol import Producer, Publication
+from pipeline.stream.protocol import Producer
 from pipeline.stream.topics import Topics
 from schemas import SegmentReady
 from workers.failed import Failed, dead_letter
 from workers.service.events import publication
-from workers.service.feed import Feed, FeedOptions, Opened
-
-_UNSTORED = 1000  # events that may be on their way to the bus
-_FLUSH_SECONDS = 120.0
+from workers.service.feed import Feed, FeedOptions, Item, Live, Opened
+from workers.service.outbox import OneShot
 
 
 class Known(Protocol):
@@ -42,62 +39,20 @@ class Tally:
     known: int = 0
     """Left out, because it was announced before."""
     failed: list[Failed] = field(default_factory=list)
-
-
-class Outbox:
-    """Hands messages to a bus, not faster than it stores them."""
-
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-        self._room = threading.Semaphore(_UNSTORED)
-        self._error: Exception | None = None
-
-    def send(self, sent: Publication, stored: Callable[[], None] = lambda: None) -> None:
-        """Publish one message; `stored` is called, from any thread, once it is. Raises Transient where one was not."""
-        self._check()
-        self._room.acquire()
-
-        def done(error: Exception | None) -> None:
-            if error is None:
-                stored()
-            else:
-                self._error = error
-            self._room.release()
-
-        self._producer.send(sent, done)
-
-    def flush(self) -> None:
-        """Wait until everything is stored. Raises Transient where something was not."""
-        self._producer.flush(_FLUSH_SECONDS)
-        self._check()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise Transient(
-                f"not everything was published: {self._error}; run the same again, publishing twice is harmless"
-            ) from self._error
-
-
-def publish_all(producer: Producer, publications: Iterable[Publication]) -> int:
-    """Publish messages and return how many they were. Raises Transient where the bus does not store them."""
-    outbox, count = Outbox(producer), 0
-    for sent in publications:
-        outbox.send(sent)
-        count += 1
-    outbox.flush()
-    return count
+    live: list[Live] = field(default_factory=list)
+    """Found, and to be followed."""
 
 
 class Announcer:
     """Publishes what a feed yields."""
 
     def __init__(self, producer: Producer, topics: Topics, source: str, known: Known | None = None) -> None:
-        self._outbox = Outbox(producer)
+        self._outbox = OneShot(producer)
         self._topics, self._source, self._known = topics, source, known
 
     def announce(
         self,
-        items: Iterable[Opened | SegmentReady | Failed],
+        items: Iterable[Item],
         say: Callable[[str], None],
         stop: threading.Event,
         tally: Tally,
@@ -111,9 +66,9 @@ class Announcer:
                 say(opened(item))
             elif isinstance(item, Failed):
                 tally.failed.append(item)
-                letter = dead_letter(item)
-                value = letter.model_dump_json().encode()
-                self._outbox.send(Publication(self._topics.dead_letters, letter.stream_id, value))
+                self._outbox.send(publication(self._topics.dead_letters, dead_letter(item), self._source))
+            elif isinstance(item, Live):
+                tally.live.append(item)
             elif self._known is not None and item in self._known:
                 tally.known += 1
             else:
@@ -159,9 +114,7 @@ def announce(
             return tally
 
 
-def _shown(
-    items: Iterable[Opened | SegmentReady | Failed], say: Callable[[str], None], show: Callable[[str], None]
-) -> Tally:
+def _shown(items: Iterable[Item], say: Callable[[str], None], show: Callable[[str], None]) -> Tally:
     tally = Tally()
     for item in items:
         if isinstance(item, Opened):
@@ -169,6 +122,8 @@ def _shown(
             say(opened(item))
         elif isinstance(item, Failed):
             tally.failed.append(item)
+        elif isinstance(item, Live):
+            tally.live.append(item)
         else:
             show(item.model_dump_json(exclude_none=True))
             tally.announced += 1

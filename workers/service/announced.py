@@ -14,10 +14,10 @@ _KEPT_SECONDS = 90 * 86_400.0
 
 
 class Announced:
-    """Implements `Known`. Events are told apart by all that decides their score, local files by size and time too."""
+    """Implements `Known`. Local files that were written anew, by size and time, are new."""
 
     def __init__(self, path: Path, salt: str) -> None:
-        """`salt`: what decides scores beside the events: with another model, everything is new.
+        """`salt`: what decides scores beside the segments: with another model or basis, everything is new.
 
         Raises:
             UsageError: The file cannot be used.
@@ -47,8 +47,9 @@ class Announced:
         self._store.close()
 
     def _id(self, event: SegmentReady) -> bytes:
-        # When a segment expires, and how late it may be, says nothing of its score, and differs at every look.
-        what = event.model_dump_json(exclude={"deadline": True, "segment": {"expires_at"}}, exclude_none=True)
+        # Not the whole event: what it is compared with may be known sooner or later when a live stream is read again.
+        segment = event.segment
+        what = f"{event.event_id} {segment.media.model_dump_json()} {segment.window_seconds} {event.display_height_px}"
         return hashlib.sha256(f"{self._salt}\n{what}\n{_file(event)}".encode()).digest()[:16]
 
 

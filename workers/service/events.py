@@ -7,14 +7,16 @@ from pydantic import ValidationError
 
 from pipeline.errors import BadEvent
 from pipeline.stream.protocol import Headers, Message, Publication
-from schemas import Record, SegmentReady, SegmentScored, SegmentSkipped
+from schemas import DeadLetter, ManifestFinding, Record, SegmentReady, SegmentScored, SegmentSkipped
 
 R = TypeVar("R", bound=Record)
+
+Event = SegmentReady | SegmentScored | SegmentSkipped | ManifestFinding | DeadLetter
 
 _SHOWN = 300  # characters of what is wrong with an event
 
 
-def publication(topic: str, record: SegmentReady | SegmentScored | SegmentSkipped, source: str) -> Publication:
+def publication(topic: str, record: Event, source: str) -> Publication:
     """Return a record as a message of its stream; `source`: which process says so (`ce_source`)."""
     return Publication(
         topic=topic,
@@ -24,7 +26,7 @@ def publication(topic: str, record: SegmentReady | SegmentScored | SegmentSkippe
     )
 
 
-def headers(record: SegmentReady | SegmentScored | SegmentSkipped, source: str) -> Headers:
+def headers(record: Event, source: str) -> Headers:
     """Return the attributes of CloudEvents 1.0 in binary mode."""
     return (
         ("ce_specversion", b"1.0"),
@@ -36,9 +38,13 @@ def headers(record: SegmentReady | SegmentScored | SegmentSkipped, source: str) 
     )
 
 
-def _event_id(record: SegmentReady | SegmentScored | SegmentSkipped) -> str:
+def _event_id(record: Event) -> str:
     if isinstance(record, SegmentReady):
         return record.event_id
+    if isinstance(record, ManifestFinding):
+        return f"{record.finding_id}{'/over' if record.over_at else ''}"
+    if isinstance(record, DeadLetter):
+        return record.origin
     ours = f"{record.stream_id}/{record.rendition_id}/{record.segment_number}"
     if isinstance(record, SegmentSkipped):
         return f"{ours}/skipped"

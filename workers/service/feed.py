@@ -8,6 +8,7 @@ from pipeline.decode.source import MediaSource
 from pipeline.errors import NotAllowed, Rejected, Transient
 from pipeline.ingest import Fetcher, Stream, find_streams, shown
 from pipeline.ingest.events import cut, events, spans_of
+from pipeline.ingest.stream import LiveSource
 from pipeline.settings import Settings
 from schemas import Ladder, Rendition, SegmentReady
 from workers.ahead import Pool
@@ -20,6 +21,10 @@ class FeedOptions:
     against_ladder: bool = True
     display_height_px: int | None = None
     segment_seconds: float = 6.0
+    follow: bool = True
+    """False: of live streams, what they list now, and no more."""
+    late_seconds: float | None = 60.0
+    """After so long nobody needs the score of a live segment any more; None: it is always made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +36,37 @@ class Opened:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A stream that is still published: it is followed, not read once."""
+
+    stream_id: str
+    source: LiveSource
+
+
+Item = Opened | SegmentReady | Failed | Live
+
+
 class Feed:
     """Reads playlists and probes plain files; decodes no more than that."""
 
     def __init__(self, settings: Settings, fetcher: Fetcher, pool: Pool, options: FeedOptions) -> None:
         self._settings, self._fetcher, self._pool, self._options = settings, fetcher, pool, options
 
-    def read(self, inputs: Sequence[str]) -> Iterator[Opened | SegmentReady | Failed]:
-        """Yield, stream by stream, that it was opened, what could not be read of it, and its events."""
+    def read(self, inputs: Sequence[str]) -> Iterator[Item]:
+        """Yield, stream by stream, that it was opened, what could not be read of it, and its events.
+
+        Of a live stream only where it is, unless the options want what it lists now.
+        """
         found = find_streams(
             inputs, as_ladder=self._options.as_ladder, limits=self._settings.fetch, fetcher=self._fetcher
         )
         for stream in found:
             if isinstance(stream, tuple):
                 yield Failed(*stream)
+                continue
+            if stream.live is not None and self._options.follow:
+                yield Live(stream.ladder.stream_id, stream.live)
                 continue
             yield from (Failed(origin, error, stream.ladder.stream_id) for origin, error in stream.problems)
             if stream.plain_files:

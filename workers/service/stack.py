@@ -11,7 +11,7 @@ from pipeline.ingest import Fetcher
 from pipeline.settings import Settings
 from schemas import ModelIdentity, SamplerIdentity
 from workers.ahead import Pool
-from workers.models import Model, load_model
+from workers.models import Model
 from workers.models.choice import ModelChoice
 from workers.scoring import Scorer
 from workers.service.batcher import Batcher
@@ -53,7 +53,7 @@ def scoring(
     # The decoders start first: they import while the model loads.
     with IsolatedPool(work, decoders, settings.decode, lambda job: job.source.name) as pool:
         choice = options.model
-        model = model or load_model(choice.name, device=choice.device, allow_untrained=choice.allow_untrained)
+        model = model or _loaded(choice)
         sampler = SamplerIdentity(name=options.sampler.name, frames=options.sampler.frames)
         scorer = Scorer(model, sampler, hide_stream=choice.hide_stream)
         most = settings.service.batch or (1 if choice.device == "cpu" else _BATCH_ON_A_GPU)
@@ -71,3 +71,9 @@ def scoring(
             )
             # A decoder busy on each, one clip before the model for each that it takes, and one being fetched.
             yield Scoring(engine, pool, fetcher, model.identity, threads=decoders + most + 1)
+
+
+def _loaded(choice: ModelChoice) -> Model:
+    from workers.models import load_model  # noqa: PLC0415 - imports torch, which takes seconds
+
+    return load_model(choice.name, device=choice.device, allow_untrained=choice.allow_untrained)

@@ -1,11 +1,13 @@
 """The whole service in one process: feed, worker and series over a bus and a Redis of its own, kept in one folder."""
 
-import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -16,7 +18,7 @@ from pipeline.observe.scoring import ScoringMetrics
 from pipeline.series import EmbeddedRedis, Link, SeriesQueries, SeriesStore
 from pipeline.settings import RedisSettings, Settings
 from pipeline.stream.local import LocalBus
-from pipeline.stream.protocol import Answer, Done, Message, Processor
+from pipeline.stream.protocol import Answer, Done, Message, Partition, Processor
 from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from schemas import DeadLetter
@@ -24,24 +26,31 @@ from workers.service.announce import Announcer, Tally
 from workers.service.announced import Announced
 from workers.service.events import parse
 from workers.service.feed import Feed, FeedOptions
-from workers.service.process import Process
+from workers.service.live import follow
+from workers.service.outbox import Patient
+from workers.service.process import Loop, Process
 from workers.service.scoring_processor import ScoringProcessor
 from workers.service.series_writer import SeriesProcessor
+from workers.service.sink import BusSink
 from workers.service.stack import ScoringOptions, scoring
-
-log = logging.getLogger(__name__)
 
 WORKERS, SERIES, LETTERS = "workers", "series", "letters"
 _LOOK_SECONDS = 0.2
+_MOST_LETTERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How far it is."""
 
-    tally: Tally
+    streams: tuple[str, ...]
+
+    announced: int
+    """Segments, in this run."""
+    known: int
+    """Segments that an earlier run announced."""
     left: int
-    """Segments that are not scored, or not stored, yet."""
+    """Segments that are not scored yet."""
     is_fed: bool
     """Whether everything was announced, so that `left` can reach 0 for good."""
 
@@ -50,7 +59,7 @@ class Standing:
 class Watched:
     """What a watch came to."""
 
-    tally: Tally
+    streams: tuple[str, ...]
     letters: tuple[DeadLetter, ...]
     """What could not be scored, in this run."""
     is_complete: bool
@@ -80,7 +89,7 @@ def run_watch(
     again: bool,
     display: Display,
 ) -> Watched:
-    """Score everything that the inputs name into Redis, and return when that is done or SIGTERM came.
+    """Score everything that the inputs name into Redis; return when all is done or SIGTERM came. Live streams go on.
 
     Args:
         state: The folder that a later run goes on from.
@@ -92,65 +101,68 @@ def run_watch(
     """
     state.mkdir(parents=True, exist_ok=True)
     topics = Topics(settings.kafka.prefix)
+    source = f"rungwatch/watch/{os.getpid()}"
     with ExitStack() as stack:
         process = stack.enter_context(Process(settings.service))
         link, redis = stack.enter_context(_redis(settings.redis, state, redis_url))
         bus = stack.enter_context(closing(LocalBus(state / "bus.sqlite")))
-        bus.create((topics.segments, topics.scores, topics.skipped, topics.dead_letters))
         fetcher = stack.enter_context(Fetcher(settings.fetch))
         metrics = ScoringMetrics(process.metrics)
         display.say("loading the model")
         made = stack.enter_context(scoring(settings, options, fetcher, metrics))
         identity = f"{made.model.name}@{made.model.weights_hash}"
         process.metrics.model(identity)
-        salt = f"{identity} {options.sampler} {options.model.hide_stream} {redis_url or ''}"
-        known = stack.enter_context(closing(Announced(state / "announced.sqlite", salt)))
-        queries = SeriesQueries(link, redis)
+        decides = (identity, options.sampler, options.model.hide_stream, feed_options, redis_url, again and time.time())
+        known = stack.enter_context(closing(Announced(state / "announced.sqlite", str(decides))))
 
-        letters: list[DeadLetter] = []
-        processors: dict[str, Processor] = {
-            WORKERS: ScoringProcessor(
-                made.engine,
-                threads=made.threads,
-                scores_topic=topics.scores,
-                skipped_topic=topics.skipped,
-                source=f"rungwatch/watch/{os.getpid()}",
-                observer=metrics,
+        letters = _Letters(display)
+        processors: dict[str, tuple[Processor, tuple[str, ...]]] = {
+            WORKERS: (
+                ScoringProcessor(
+                    made.engine,
+                    threads=made.threads,
+                    scores_topic=topics.scores,
+                    skipped_topic=topics.skipped,
+                    source=source,
+                    observer=metrics,
+                ),
+                (topics.segments,),
             ),
-            SERIES: SeriesProcessor(
-                SeriesStore(link, redis), skipped_topic=topics.skipped, observer=PointMetrics(process.metrics)
+            SERIES: (
+                SeriesProcessor(
+                    SeriesStore(link, redis), skipped_topic=topics.skipped, observer=PointMetrics(process.metrics)
+                ),
+                (topics.scores, topics.skipped, topics.findings),
             ),
-            LETTERS: _Letters(letters, display),
+            LETTERS: (letters, (topics.dead_letters,)),
         }
-        reads = {
-            WORKERS: (topics.segments,),
-            SERIES: (topics.scores, topics.skipped),
-            LETTERS: (topics.dead_letters,),
-        }
-        loops = {
-            name: Runner(
-                lambda listener, name=name: bus.consumer(name, reads[name], listener),  # type: ignore[misc]
+        bus.create(topic for _, read in processors.values() for topic in read)
+        loops: dict[str, Loop] = {}
+        for name, (processor, read) in processors.items():
+            bus.consumer(name, read, _Aside()).close()  # known before the first event, so that nothing is dropped
+            loops[name] = Runner(
+                partial(bus.consumer, name, read),
                 bus.producer(),
                 processor,
                 settings.bus,
                 topics.dead_letters,
                 process.observer(name),
             ).run
-            for name, processor in processors.items()
-        }
-        for name, group_topics in reads.items():  # known to the bus before the first event, so that nothing is dropped
-            _join(bus, name, group_topics)
+
+        watching = _Watching(bus, {name: read for name, (_, read) in processors.items()}, display, link, redis)
+        sink = BusSink(Patient(bus.producer()), topics, source, known, display.say)
+        announcer = Announcer(bus.producer(), topics, source, known)
         feed = Feed(settings, fetcher, made.pool, feed_options)
-        announcer = Announcer(bus.producer(), topics, f"rungwatch/watch/{os.getpid()}", None if again else known)
-        watching = _Watching(bus, reads, display, queries)
 
         def announce(stop: threading.Event) -> None:
             announcer.announce(feed.read(inputs), display.say, stop, watching.tally)
+            watching.sink = sink
+            follow(settings, fetcher, watching.tally.live, feed_options, sink, ends=True).run(stop)
             watching.is_fed = not stop.is_set()
 
         process.run(feed=announce, watching=watching.run, **loops)
-        watched = Watched(watching.tally, tuple(letters), watching.is_complete)
-        display.done(watched, queries)
+        watched = Watched(watching.streams(), tuple(letters.found), watching.is_complete)
+        display.done(watched, watching.queries)
         return watched
 
 
@@ -158,51 +170,58 @@ class _Watching:
     """Shows how things stand, and ends the process when all is done."""
 
     def __init__(
-        self, bus: LocalBus, reads: dict[str, tuple[str, ...]], display: Display, queries: SeriesQueries
+        self, bus: LocalBus, reads: dict[str, tuple[str, ...]], display: Display, link: Link, redis: RedisSettings
     ) -> None:
-        self._bus, self._reads, self._display, self._queries = bus, reads, display, queries
+        self._bus, self._reads, self._display = bus, reads, display
+        self.queries = SeriesQueries(link, redis)
         self.tally = Tally()
+        self.sink: BusSink | None = None
         self.is_fed = False
         self.is_complete = False
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(_LOOK_SECONDS):
             is_fed = self.is_fed  # before the count: what is announced in between is counted
-            left = sum(self._bus.unread(group, topic) for group, topics in self._reads.items() for topic in topics)
-            self._display.standing(Standing(self.tally, left, is_fed), self._queries)
-            if is_fed and left == 0:
+            left = {name: sum(self._bus.unread(name, topic) for topic in read) for name, read in self._reads.items()}
+            announced = self.tally.announced + (self.sink.announced if self.sink else 0)
+            known = self.tally.known + (self.sink.repeated if self.sink else 0)
+            self._display.standing(Standing(self.streams(), announced, known, left[WORKERS], is_fed), self.queries)
+            if is_fed and not any(left.values()):
                 self.is_complete = True
                 stop.set()
+
+    def streams(self) -> tuple[str, ...]:
+        found = [stream.ladder.stream_id for stream in self.tally.streams]
+        return (*found, *(live.stream_id for live in self.tally.live))
 
 
 class _Letters:
     """Implements `Processor`: hands dead letters on as they come."""
 
-    def __init__(self, letters: list[DeadLetter], display: Display) -> None:
-        self._letters, self._display = letters, display
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self.found: deque[DeadLetter] = deque(maxlen=_MOST_LETTERS)
 
     def room(self) -> int:
         return 1000
 
     def start(self, message: Message, answer: Callable[[Answer], None]) -> None:
         letter = parse(DeadLetter, message)
-        self._letters.append(letter)
+        self.found.append(letter)
         self._display.letter(letter)
         answer(Done())
 
     def close(self) -> None: ...
 
 
-class _Nobody:
-    def assigned(self, partitions: object) -> None: ...
+class _Aside:
+    """Implements `Rebalance` for whoever reads nothing."""
 
-    def revoked(self, partitions: object) -> None: ...
+    def assigned(self, partitions: Iterable[Partition]) -> None: ...
 
-    def lost(self, partitions: object) -> None: ...
+    def revoked(self, partitions: Iterable[Partition]) -> None: ...
 
-
-def _join(bus: LocalBus, group: str, topics: tuple[str, ...]) -> None:
-    bus.consumer(group, topics, _Nobody()).close()
+    def lost(self, partitions: Iterable[Partition]) -> None: ...
 
 
 @contextmanager

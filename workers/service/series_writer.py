@@ -1,0 +1,144 @@
+"""Scores in, points in Redis: what the process of the series does with messages, in one thread."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import BadEvent
+from pipeline.series import Written
+from pipeline.stream.protocol import Answer, Done, Message
+from schemas import QualityPoint, SegmentScored, SegmentSkipped
+from workers.service.events import parse
+
+LOGGER = logging.getLogger(__name__)
+MOST_AT_ONCE = 500
+
+
+class Store(Protocol):
+    """See `pipeline.series.SeriesStore`."""
+
+    def write(self, points: Sequence[QualityPoint]) -> Written: ...
+
+    def skip(self, skipped: Sequence[SegmentSkipped]) -> int: ...
+
+
+class SeriesObserver(Protocol):
+    """Is told what became of messages, by the writer's thread."""
+
+    def written(self, written: Written, skipped: int) -> None:
+        """Points were stored, and so many segments noted as skipped for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    message: Message
+    answer: Callable[[Answer], None]
+
+
+class SeriesProcessor:
+    """Implements `Processor`: `SegmentScored` becomes a point, `SegmentSkipped` a note of what is missing.
+
+    Nothing is waited for: one message alone is written at once, and what comes meanwhile is written together.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        skipped_topic: str,
+        observer: SeriesObserver | None = None,
+        most_at_once: int = MOST_AT_ONCE,
+    ) -> None:
+        """`skipped_topic`: whose messages are `SegmentSkipped` where no header `ce_type` says what they are."""
+        self._store, self._skipped_topic, self._observer = store, skipped_topic, observer
+        self._most = most_at_once
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="series-writer", daemon=True)
+        self._thread.start()
+
+    def room(self) -> int:
+        """See `Processor.room`."""
+        # One batch waits while one is written.
+        return max(0, self._most - self._queue.qsize())
+
+    def start(self, message: Message, answer: Callable[[Answer], None]) -> None:
+        """See `Processor.start`."""
+        self._queue.put(_Waiting(message, answer))
+
+    def close(self) -> None:
+        """See `Processor.close`."""
+        self._closed.set()
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            batch = self._take()
+            if batch:
+                self._write(batch)
+
+    def _take(self) -> list[_Waiting]:
+        first = self._queue.get()
+        batch = [] if first is None else [first]
+        while len(batch) < self._most:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is not None:
+                batch.append(following)
+        return batch
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        points: list[QualityPoint] = []
+        skipped: list[SegmentSkipped] = []
+        good: list[_Waiting] = []
+        for waiting in batch:
+            try:
+                record = self._parse(waiting.message)
+            except BadEvent as error:
+                waiting.answer(error)
+                continue
+            good.append(waiting)
+            if isinstance(record, SegmentSkipped):
+                skipped.append(record)
+            else:
+                points.append(QualityPoint.of(record))
+        answer: Answer = Done()
+        try:
+            written = self._store.write(points)
+            noted = self._store.skip(skipped)
+        except Exception as error:
+            answer = error
+        else:
+            self._tell(written, noted)
+        for waiting in good:
+            waiting.answer(answer)
+
+    def _parse(self, message: Message) -> SegmentScored | SegmentSkipped:
+        name = message.header("ce_type")
+        if name == b"SegmentScored":
+            return parse(SegmentScored, message)
+        if name == b"SegmentSkipped":
+            return parse(SegmentSkipped, message)
+        if name is not None:
+            raise BadEvent(
+                f"{message.origin}: a {name.decode(errors='replace')[:100]} is not for the series; publish it elsewhere"
+            )
+        if message.partition.topic == self._skipped_topic:
+            return parse(SegmentSkipped, message)
+        return parse(SegmentScored, message)
+
+    def _tell(self, written: Written, noted: int) -> None:
+        if written.late:
+            LOGGER.warning(
+                "%d points were left out: they came when the single points of their minute had expired already "
+                "(RUNGWATCH_REDIS_RAW_SECONDS)",
+                written.late,
+            )
+        if self._observer is not None:
+            self._observer.written(written, noted)
