@@ -10,7 +10,7 @@ VIDEO ?=
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test check format bench bench-memory clean
+.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,11 +31,34 @@ browser: ## Install the browser that the page tests drive (Debian's Chromium), w
 	  SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
 	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
+services: ## Install what Kafka and Redis need (Java, Maven, redis-server) and fetch Kafka's jars, where not there
+	@NEEDED="$$(command -v java >/dev/null || echo openjdk-17-jre-headless) \
+	         $$(command -v mvn >/dev/null || ls .cache/kafka/.of-* >/dev/null 2>&1 || echo maven) \
+	         $$(command -v redis-server >/dev/null || echo redis-server)"; \
+	NEEDED=$$(echo $$NEEDED); \
+	test -z "$$NEEDED" || { \
+	  echo "setup: installing $$NEEDED"; \
+	  SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$NEEDED >/dev/null; }
+	@PYTHONPATH=tests $(PYTHON) -m services.kafka_jars
+
+up: setup services ## Start Kafka on localhost:9092 and Redis on localhost:6379 in the background
+	@PYTHONPATH=tests $(BIN)/python -m services up
+
+down: setup ## End them; their data stays in .cache/services
+	@PYTHONPATH=tests $(BIN)/python -m services down
+
+status: setup ## Say whether they run
+	@PYTHONPATH=tests $(BIN)/python -m services status
+
 demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4: of your own video)
 	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',)
 
-test: setup browser ## Pass every test
+test: setup browser services ## Pass every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup services ## Kill, restart and rebalance everything while 5,000 segments are scored (minutes; ARGS='--seed 2')
+	@PYTHONPATH=tests $(BIN)/python -m chaos.chaos $(ARGS)
 
 check: setup ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff format --check .
@@ -52,6 +75,9 @@ bench: setup ## Measure speed as ratios, on one core (minutes)
 
 bench-memory: setup ## Score ten minutes of 1080p and print the memory it takes (minutes)
 	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/memory.py $(ARGS)
+
+bench-service: setup services ## Measure the service around decoder and model, on real Kafka and Redis (minutes)
+	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/service.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib import request
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,7 +31,7 @@ class DecodeLimits(BaseSettings):
 
 
 def _proxies_of_the_environment() -> dict[str, SecretStr]:
-    return {name: SecretStr(url) for name, url in getproxies_environment().items()}
+    return {name: SecretStr(url) for name, url in request.getproxies_environment().items()}
 
 
 class FetchLimits(BaseSettings):
@@ -72,7 +72,8 @@ class FetchLimits(BaseSettings):
         """Return the address of the proxy for a host, with its password; None: it is asked directly."""
         known = {name: url.get_secret_value() for name, url in self.proxies.items()}
         found = known.get(scheme) or known.get("all")
-        return None if not found or proxy_bypass_environment(host, known) else found
+        is_direct = bool(request.proxy_bypass_environment(host, known))  # type: ignore[attr-defined]  # not in typeshed
+        return None if is_direct or not found else found
 
 
 class KafkaSettings(BaseSettings):
@@ -100,7 +101,7 @@ class KafkaSettings(BaseSettings):
     oauth_scope: str | None = None
     instance_id: str | None = None
     """Static member of its group: a restart within `session_seconds` moves no partition. None: a passing member."""
-    session_seconds: float = Field(default=30.0, ge=6, le=1800)
+    session_seconds: float = Field(default=15.0, ge=6, le=1800)
     """A member that is silent for so long is out."""
     request_seconds: float = Field(default=30.0, gt=0)
     replication: int = Field(default=-1, ge=-1, le=16)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["services.fixtures", "services.redis_fixtures"]
+
 
 @pytest.fixture(autouse=True)
 def no_errors_are_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:

@@ -5,6 +5,7 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from pipeline.observe.metrics import Metrics
+from schemas import ManifestFindingKind
 
 
 class Written(Protocol):
@@ -42,6 +43,14 @@ class PointMetrics:
             ["outcome"],
             registry=metrics.registry,
         )
+        findings = Counter(
+            "rungwatch_findings_total",
+            "Findings of playlists, manifests and origins, by kind. `rungwatch series findings STREAM` says what and "
+            "where.",
+            ["kind"],
+            registry=metrics.registry,
+        )
+        self._findings_of = {kind: findings.labels(kind.value) for kind in ManifestFindingKind}
         self._points_of = {outcome: points.labels(outcome) for outcome in OUTCOMES}
         self._skips = Counter(
             "rungwatch_skips_noted_total",
@@ -55,6 +64,10 @@ class PointMetrics:
         for outcome, counter in self._points_of.items():
             counter.inc(getattr(written, outcome))
         self._skips.inc(skipped)
+
+    def found(self, kind: ManifestFindingKind) -> None:
+        """Count one finding of a playlist, a manifest or its origin."""
+        self._findings_of[kind].inc()
 
     def delivered(self, delay_seconds: float) -> None:
         """Say that a live point can be read, so long after its segment ended."""

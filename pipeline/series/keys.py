@@ -8,6 +8,8 @@
     {prefix}:{{stream}}:months:{series}                       sorted set: months that have hours
     {prefix}:{{stream}}:skipped                               sorted set: hours that have skipped segments
     {prefix}:{{stream}}:skipped:{hour}                        hash: rendition|start in ms -> skipped segment
+    {prefix}:{{stream}}:findings                              sorted set: finding, by when it was found in ms
+    {prefix}:{{stream}}:findings:told                         hash: finding -> what it says
     {prefix}:points:{{stream}}                                channel: every new or changed point
 
 The stream is percent-encoded and stands in the only braces of a key: all keys of a stream are in one slot of a cluster.
@@ -97,6 +99,12 @@ class Keys:
 
     def skipped(self, stream_id: str, hour: int) -> str:
         return f"{self.stream(stream_id)}skipped:{hour}"
+
+    def findings(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}findings"
+
+    def told(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}findings:told"
 
 
 def skipped_field(rendition_id: str, start_ms: int) -> str:

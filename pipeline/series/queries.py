@@ -10,7 +10,7 @@ from pipeline.series.connection import Command, Link
 from pipeline.series.keys import HOUR_MS, MINUTE_MS, MONTH_MS, Keys, SeriesId, in_ms
 from pipeline.series.values import MS, Resolution, SeriesPoint, of_raw, of_rollup, point_of, skipped_of
 from pipeline.settings import RedisSettings
-from schemas import QualityPoint, SegmentSkipped
+from schemas import ManifestFinding, QualityPoint, SegmentSkipped
 
 COMMANDS_A_PIPELINE = 1000
 RAW_UNTIL_SECONDS = 6 * 3600
@@ -201,6 +201,17 @@ class SeriesQueries:
             ),
             key=lambda each: (each.start_seconds, each.rendition_id),
         )
+
+    def findings(
+        self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None, most: int = 1000
+    ) -> list[ManifestFinding]:
+        """Return what was found in [start, end), seconds since the epoch: the `most` newest, in order of time."""
+        least = "-inf" if start_seconds is None else in_ms(start_seconds)
+        past = "+inf" if end_seconds is None else f"({in_ms(end_seconds)}"
+        command = ("ZREVRANGEBYSCORE", self._keys.findings(stream_id), past, least, "LIMIT", 0, most)
+        [members] = self._link.run([command])
+        texts = self._run([("HGET", self._keys.told(stream_id), member) for member in reversed(members)])
+        return [ManifestFinding.model_validate_json(text) for text in texts if text is not None]
 
     def _rollups(
         self, buckets: Sequence[int], key: Callable[[int], str], start_ms: int, end_ms: int, length_ms: int

@@ -17,11 +17,13 @@ from pipeline.series.keys import (
 )
 from pipeline.series.values import point_text, skipped_text
 from pipeline.settings import RedisSettings
-from schemas import QualityPoint, SegmentSkipped
+from schemas import ManifestFinding, QualityPoint, SegmentSkipped
 
 POINTS_A_CALL = 200
 """So that the script holds Redis for about 10 ms at most."""
 POINTS_A_PIPELINE = 2000
+FINDINGS_KEPT = 10_000
+"""Of one stream; the oldest go first."""
 
 _WRITE = Script(resources.files("pipeline.series").joinpath("write.lua").read_text(encoding="utf-8"))
 
@@ -91,6 +93,34 @@ class SeriesStore:
                 ("EXPIRE", hours, self._minute_seconds),
             ]
         replies = self._link.run(commands + self._index({each.stream_id for each in skipped}))
+        return sum(replies[index] for index in noted)
+
+    def find(self, findings: Sequence[ManifestFinding]) -> int:
+        """Note findings, and return how many were not noted before; one that is over stays so. Raises as `write`."""
+        commands: list[Command] = []
+        noted: list[int] = []
+        for each in findings:
+            found_ms = in_ms(each.found_at.timestamp())
+            name, told = self._keys.findings(each.stream_id), self._keys.told(each.stream_id)
+            member = f"{each.finding_id}|{found_ms}"
+            noted.append(len(commands))
+            commands += [
+                ("ZADD", name, found_ms, member),
+                # That it began may come once more after it was over.
+                ("HSET" if each.over_at else "HSETNX", told, member, each.model_dump_json(exclude_none=True)),
+                ("EXPIRE", name, self._hour_seconds),
+                ("EXPIRE", told, self._hour_seconds),
+                ("ZRANGE", name, 0, -FINDINGS_KEPT - 1),
+            ]
+        replies = self._link.run(commands + self._index({each.stream_id for each in findings}))
+        for each, index in zip(findings, noted, strict=True):
+            if surplus := replies[index + 4]:
+                self._link.run(
+                    [
+                        ("HDEL", self._keys.told(each.stream_id), *surplus),
+                        ("ZREM", self._keys.findings(each.stream_id), *surplus),
+                    ]
+                )
         return sum(replies[index] for index in noted)
 
     def _write(self, points: Sequence[QualityPoint]) -> Written:

@@ -16,6 +16,7 @@ from pipeline.stream.protocol import Message, Partition, Rebalance
 from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from workers.models import Model
+from workers.service.outbox import Patient
 from workers.service.process import Process
 from workers.service.scoring_processor import ScoringProcessor
 from workers.service.stack import ScoringOptions, scoring
@@ -96,8 +97,8 @@ def rescore(
         processor = ScoringProcessor(
             made.engine,
             threads=made.threads,
-            scores_topic=topics.scores,
-            skipped_topic=topics.skipped,
+            topics=topics,
+            beside=Patient(producer),
             source=f"rungwatch/rescore/{socket.gethostname()}/{os.getpid()}",
             observer=metrics,
         )

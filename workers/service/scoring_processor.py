@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Protocol
 
+from pipeline.errors import NotFound
 from pipeline.stream.protocol import Answer, Done, Message
+from pipeline.stream.topics import Topics
 from schemas import SegmentReady, SegmentScored, SegmentSkipped
+from workers.service.contradictions import Contradictions, missing
 from workers.service.events import parse, publication
 from workers.service.observer import Silent, WorkObserver
+from workers.service.outbox import Outbox
 
 
 class Engine(Protocol):
@@ -26,13 +30,15 @@ class ScoringProcessor:
         engine: Engine,
         *,
         threads: int,
-        scores_topic: str,
-        skipped_topic: str,
+        topics: Topics,
+        beside: Outbox,
         source: str,
         observer: WorkObserver | None = None,
     ) -> None:
+        """`beside`: takes a finding where there is no score that it could go with."""
         self._engine, self._source, self._observer = engine, source, observer or Silent()
-        self._scores_topic, self._skipped_topic = scores_topic, skipped_topic
+        self._topics, self._beside = topics, beside
+        self._contradictions = Contradictions()
         # As many again may wait: a thread that becomes free must not wait for the bus.
         self._most = 2 * threads
         self._lock = threading.Lock()
@@ -81,5 +87,17 @@ class ScoringProcessor:
                 deadline=event.deadline,
                 late_seconds=late_seconds,
             )
-            return Done([publication(self._skipped_topic, skipped, self._source)])
-        return Done([publication(self._scores_topic, self._engine.score(event), self._source)])
+            return Done([publication(self._topics.skipped, skipped, self._source)])
+        try:
+            record = self._engine.score(event)
+        except NotFound as error:
+            if event.live:
+                self._beside.send(publication(self._topics.findings, missing(event, error), self._source))
+            raise
+        found = self._contradictions.look(event, record) if event.live else []
+        return Done(
+            [
+                publication(self._topics.scores, record, self._source),
+                *(publication(self._topics.findings, finding, self._source) for finding in found),
+            ]
+        )

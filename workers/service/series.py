@@ -34,7 +34,7 @@ def run_series(settings: Settings, *, group: str) -> None:
             SeriesStore(link, settings.redis), skipped_topic=topics.skipped, observer=PointMetrics(process.metrics)
         )
         runner = Runner(
-            consumers(settings, group, topics.scores, topics.skipped),
+            consumers(settings, group, topics.scores, topics.skipped, topics.findings),
             producer,
             processor,
             # A point takes a millisecond: many together are written faster, and cost no memory.

@@ -10,7 +10,7 @@ from typing import Protocol
 from pipeline.errors import BadEvent
 from pipeline.series import Written
 from pipeline.stream.protocol import Answer, Done, Message
-from schemas import QualityPoint, SegmentScored, SegmentSkipped
+from schemas import ManifestFinding, ManifestFindingKind, QualityPoint, SegmentScored, SegmentSkipped
 from workers.service.events import parse
 
 LOGGER = logging.getLogger(__name__)
@@ -24,12 +24,17 @@ class Store(Protocol):
 
     def skip(self, skipped: Sequence[SegmentSkipped]) -> int: ...
 
+    def find(self, findings: Sequence[ManifestFinding]) -> int: ...
+
 
 class SeriesObserver(Protocol):
     """Is told what became of messages, by the writer's thread."""
 
     def written(self, written: Written, skipped: int) -> None:
         """Points were stored, and so many segments noted as skipped for the first time."""
+
+    def found(self, kind: ManifestFindingKind) -> None:
+        """A finding was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class SeriesProcessor:
     def _write(self, batch: list[_Waiting]) -> None:
         points: list[QualityPoint] = []
         skipped: list[SegmentSkipped] = []
+        findings: list[ManifestFinding] = []
         good: list[_Waiting] = []
         for waiting in batch:
             try:
@@ -106,25 +112,30 @@ class SeriesProcessor:
             good.append(waiting)
             if isinstance(record, SegmentSkipped):
                 skipped.append(record)
+            elif isinstance(record, ManifestFinding):
+                findings.append(record)
             else:
                 points.append(QualityPoint.of(record))
         answer: Answer = Done()
         try:
             written = self._store.write(points)
             noted = self._store.skip(skipped)
+            self._store.find(findings)
         except Exception as error:
             answer = error
         else:
-            self._tell(written, noted)
+            self._tell(written, noted, findings)
         for waiting in good:
             waiting.answer(answer)
 
-    def _parse(self, message: Message) -> SegmentScored | SegmentSkipped:
+    def _parse(self, message: Message) -> SegmentScored | SegmentSkipped | ManifestFinding:
         name = message.header("ce_type")
         if name == b"SegmentScored":
             return parse(SegmentScored, message)
         if name == b"SegmentSkipped":
             return parse(SegmentSkipped, message)
+        if name == b"ManifestFinding":
+            return parse(ManifestFinding, message)
         if name is not None:
             raise BadEvent(
                 f"{message.origin}: a {name.decode(errors='replace')[:100]} is not for the series; publish it elsewhere"
@@ -133,7 +144,7 @@ class SeriesProcessor:
             return parse(SegmentSkipped, message)
         return parse(SegmentScored, message)
 
-    def _tell(self, written: Written, noted: int) -> None:
+    def _tell(self, written: Written, noted: int, findings: Sequence[ManifestFinding]) -> None:
         if written.late:
             LOGGER.warning(
                 "%d points were left out: they came when the single points of their minute had expired already "
@@ -142,3 +153,6 @@ class SeriesProcessor:
             )
         if self._observer is not None:
             self._observer.written(written, noted)
+            for finding in findings:
+                if finding.over_at is None:
+                    self._observer.found(finding.kind)

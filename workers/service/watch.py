@@ -121,8 +121,8 @@ def run_watch(
                 ScoringProcessor(
                     made.engine,
                     threads=made.threads,
-                    scores_topic=topics.scores,
-                    skipped_topic=topics.skipped,
+                    topics=topics,
+                    beside=Patient(bus.producer()),
                     source=source,
                     observer=metrics,
                 ),

@@ -15,6 +15,7 @@ from pipeline.stream.protocol import Consumer, Rebalance
 from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from workers.models import Model
+from workers.service.outbox import Patient
 from workers.service.process import Process
 from workers.service.scoring_processor import ScoringProcessor
 from workers.service.stack import ScoringOptions, scoring
@@ -45,8 +46,8 @@ def run_worker(settings: Settings, options: ScoringOptions, *, group: str, model
             processor = ScoringProcessor(
                 made.engine,
                 threads=made.threads,
-                scores_topic=topics.scores,
-                skipped_topic=topics.skipped,
+                topics=topics,
+                beside=Patient(producer),
                 source=f"rungwatch/worker/{socket.gethostname()}/{os.getpid()}",
                 observer=metrics,
             )
