@@ -1,0 +1,219 @@
+"""The service as a user runs it: commands on a real Kafka and a real Redis; and `watch`, which needs neither."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from bus_factory import fresh_name
+from ladder_factory import write_presentation
+from pydantic import SecretStr
+from services.kafka import Broker
+
+from pipeline.errors import Unavailable
+from pipeline.series import EmbeddedRedis, SeriesQueries, connect
+from pipeline.settings import RedisSettings
+from schemas import SegmentReady, SegmentScored
+
+WAIT_SECONDS = 180.0
+
+
+class Commands:
+    """`rungwatch` in processes of its own, all on the same Kafka, Redis and prefix."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self._folder = folder
+        self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(*words),
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+            env=self._environment,
+            cwd=self._folder,
+        )
+
+    @property
+    def redis(self) -> RedisSettings:
+        return RedisSettings(
+            url=SecretStr(self._environment["RUNGWATCH_REDIS_URL"]), prefix=self._environment["RUNGWATCH_REDIS_PREFIX"]
+        )
+
+    @contextmanager
+    def running(self, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+        log = self._folder / f"{words[0]}-{time.monotonic_ns()}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                self._command(*words), stdout=out, stderr=out, env=self._environment, cwd=self._folder
+            )
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait(60)
+
+    def _command(self, *words: str | Path) -> list[str]:
+        return [sys.executable, "-m", "workers.cli.main", *map(str, words)]
+
+
+@pytest.fixture
+def commands(tmp_path: Path, broker: Broker, redis_urls: Callable[[str], str]) -> Commands:
+    name = fresh_name()
+    made = Commands(
+        tmp_path,
+        RUNGWATCH_KAFKA_BOOTSTRAP=broker.bootstrap,
+        RUNGWATCH_KAFKA_PREFIX=f"{name}.",
+        RUNGWATCH_KAFKA_SESSION_SECONDS="6",
+        RUNGWATCH_REDIS_URL=redis_urls("redis 7"),
+        RUNGWATCH_REDIS_PREFIX=name,
+    )
+    assert made.run("topics", "create").returncode == 0
+    return made
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    folder = tmp_path / "film"
+    folder.mkdir()
+    write_presentation(folder, seconds=8)
+    return folder
+
+
+def as_score_says(commands: Commands, media: Path) -> dict[tuple[str, float], float]:
+    scored = commands.run("score", media, "--format", "jsonl", "-q")
+    records = [SegmentScored.model_validate_json(line) for line in scored.stdout.splitlines()]
+    return {(record.rendition_id, round(record.start_seconds, 3)): record.score for record in records}
+
+
+def series(commands: Commands, *words: str | Path) -> dict[tuple[str, float], float]:
+    """Return what `rungwatch series query` prints."""
+    found = commands.run("series", "query", "film", "--resolution", "raw", "--format", "json", *words)
+    if found.returncode:
+        return {}
+    return {
+        (line["rendition_id"], round(point["start_seconds"], 3)): point["score"]
+        for line in json.loads(found.stdout)["renditions"]
+        for point in line["points"]
+    }
+
+
+def wait_for_points(count: int, settings: RedisSettings) -> None:
+    """Return when so many points are there; asked for without a process for each question, which would take longer."""
+    end = time.monotonic() + WAIT_SECONDS
+    with closing(connect(settings)) as link:
+        queries = SeriesQueries(link, settings)
+        while True:
+            with suppress(Unavailable):
+                found = [len(queries.points("film", each, resolution="raw")) for each in queries.renditions("film")]
+                if sum(found) >= count:
+                    return
+            assert time.monotonic() < end, f"fewer than {count} points"
+            time.sleep(0.1)
+
+
+def wait_for(commands: Commands, count: int) -> None:
+    wait_for_points(count, commands.redis)
+
+
+def wait_for_state(state: Path, count: int) -> None:
+    wait_for_points(count, RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis"))))
+
+
+def test_two_workers_of_which_one_is_killed_write_the_numbers_of_score(commands: Commands, media: Path) -> None:
+    with (
+        commands.running("worker", "--root", media, "--instance", "one") as first,
+        commands.running("worker", "--root", media, "--instance", "two") as second,
+        commands.running("series", "run") as writer,
+    ):
+        assert commands.run("ingest", media).returncode == 0
+        wait_for(commands, 1)
+        first.kill()  # whichever had the stream: its partition moves, or its work was done
+        wait_for(commands, 12)
+        second.send_signal(signal.SIGTERM)
+        writer.send_signal(signal.SIGTERM)
+        assert (second.wait(60), writer.wait(60)) == (0, 0)
+    assert series(commands) == as_score_says(commands, media)
+
+
+def test_what_cannot_be_scored_is_listed_and_comes_back_once_it_can(commands: Commands, media: Path) -> None:
+    lost = media / "low.1.m4s"
+    kept = lost.read_bytes()
+    lost.unlink()
+    with commands.running("worker", "--root", media), commands.running("series", "run"):
+        assert commands.run("ingest", media).returncode == 0
+        wait_for(commands, 11)
+        end = time.monotonic() + WAIT_SECONDS
+        while (listed := commands.run("replay", "--list")).returncode:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        assert "not_found" in listed.stdout
+        assert "low.1.m4s" in listed.stdout
+        lost.write_bytes(kept)
+        assert "published 1 event" in commands.run("replay", "--reason", "not_found").stderr
+        wait_for(commands, 12)
+        assert series(commands) == as_score_says(commands, media)
+
+
+def test_rescoring_puts_another_series_beside_the_old_one(commands: Commands, media: Path) -> None:
+    with commands.running("worker", "--root", media), commands.running("series", "run"):
+        assert commands.run("ingest", media).returncode == 0
+        wait_for(commands, 12)
+        again = commands.run("rescore", "--frames", "4", "--root", media)
+        assert again.returncode == 0, again.stderr
+        assert "read 12 segments" in again.stderr
+        end = time.monotonic() + WAIT_SECONDS
+        while "4 frames" not in commands.run("series", "query", "film").stdout:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        assert len(series(commands)) == 12
+
+
+def test_ingest_announces_what_can_be_read_and_says_what_cannot(commands: Commands, media: Path) -> None:
+    (media / "song.mp4").write_bytes(b"no media at all")
+    found = commands.run("ingest", media, "--dry-run")
+    assert found.returncode == 3
+    assert "song.mp4" in found.stderr
+    assert [SegmentReady.model_validate_json(line).stream_id for line in found.stdout.splitlines()] == ["film"] * 12
+    assert commands.run("ingest", media / "nothing.m3u8").returncode == 4
+    assert commands.run("ingest").returncode == 2
+
+
+def test_watch_that_is_killed_goes_on_where_it_was(tmp_path: Path, media: Path) -> None:
+    alone, state = Commands(tmp_path), tmp_path / "state"
+    with alone.running("watch", media, "--state", state) as process:
+        wait_for_state(state, 2)
+        process.kill()
+    again = alone.run("watch", media, "--state", state)
+    assert again.returncode == 0, again.stderr
+    assert "12 segments shown" in again.stdout
+    assert series(alone, "--state", state) == as_score_says(alone, media)
+    once_more = alone.run("watch", media, "--state", state)
+    assert "0 of 0 segments scored, 12 scored before" in once_more.stderr
+    assert "12 segments shown" in once_more.stdout
+
+
+def test_watch_says_what_cannot_be_scored_and_scores_the_rest(tmp_path: Path, media: Path) -> None:
+    (media / "next.0.m4s").unlink()
+    watched = Commands(tmp_path).run("watch", media, "--state", tmp_path / "state")
+    assert watched.returncode == 3
+    assert "next.0.m4s" in watched.stderr
+    assert "11 segments shown" in watched.stdout
+
+
+def test_two_watches_on_one_folder_are_refused(tmp_path: Path, media: Path) -> None:
+    alone, state = Commands(tmp_path), tmp_path / "state"
+    with alone.running("watch", media, "--state", state):
+        wait_for_state(state, 1)
+        second = alone.run("watch", media, "--state", state, "--again")
+    assert second.returncode == 2
+    assert "another process" in second.stderr
