@@ -10,9 +10,10 @@ import click
 
 _DECODERS = {"H.264": "h264", "HEVC": "hevc", "AV1": "libdav1d", "VP9": "vp9", "MPEG-2": "mpeg2video", "PNG": "png"}
 _ENCODERS = {"H.264": "libx264", "HEVC": "libx265", "AV1": "libsvtav1", "VP9": "libvpx-vp9", "MPEG-2": "mpeg2video"}
+_PATIENCE_SECONDS = 2.0
 _EXTRAS = {
     "demo": (("skimage",), "`rungwatch demo` without a video of your own"),
-    "train": (("cv2", "imageio_ffmpeg", "lightgbm", "scipy", "matplotlib"), "`rungwatch train`"),
+    "train": (("cv2", "imageio_ffmpeg", "lightgbm", "scipy"), "`rungwatch train`"),
 }
 
 
@@ -39,6 +40,8 @@ def doctor() -> None:
     _codecs(_ENCODERS, "w", "scoring works without it")
     _title("Models")
     healthy &= _models()
+    _title("Services (only `worker`, `ingest` and `series` need them; `watch` and `score` do not)")
+    _services()
     _title("Extras")
     for extra, (modules, purpose) in _EXTRAS.items():
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
@@ -64,6 +67,32 @@ def _devices() -> None:
             _good(f"cuda:{index}", torch.cuda.get_device_name(index))
     else:
         _note("cuda", "none that torch can use; the CPU serves, --device cpu is the default")
+
+
+def _services() -> None:
+    from pipeline.errors import Transient, UsageError  # noqa: PLC0415
+    from pipeline.series import connect  # noqa: PLC0415
+    from pipeline.settings import load  # noqa: PLC0415
+    from pipeline.stream.kafka import check  # noqa: PLC0415
+    from pipeline.stream.topics import plans  # noqa: PLC0415
+
+    settings = load()
+    kafka = settings.kafka.model_copy(update={"request_seconds": _PATIENCE_SECONDS})
+    try:
+        differences = check(kafka, plans(kafka.prefix, kafka.partitions))
+        if differences:
+            _note("kafka", f"{kafka.bootstrap}; {differences[0]}")
+        else:
+            _good("kafka", f"{kafka.bootstrap}, topics as planned")
+    except (Transient, UsageError) as error:
+        _note("kafka", str(error))
+    link = connect(settings.redis.model_copy(update={"timeout_seconds": _PATIENCE_SECONDS}))
+    try:
+        _good("redis", f"{link.version()} at {link.where}")
+    except (Transient, UsageError) as error:
+        _note("redis", str(error))
+    finally:
+        link.close()
 
 
 def _codecs(names: dict[str, str], mode: Literal["r", "w"], hint: str) -> bool:

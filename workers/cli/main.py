@@ -11,6 +11,7 @@ COMMANDS = {
     "watch": "workers.cli.watch:watch",
     "worker": "workers.cli.worker:worker",
     "ingest": "workers.cli.ingest:ingest",
+    "check": "workers.cli.check:check",
     "sources": "workers.cli.sources:sources",
     "replay": "workers.cli.replay:replay",
     "rescore": "workers.cli.rescore:rescore",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pipeline.errors import Rejected, Transient
 from pipeline.ingest import shown
@@ -29,18 +30,19 @@ Open = Callable[[SourceSpec], Presentation]
 """Makes a presentation. Raises Rejected, Transient."""
 
 
-class Sink:
-    """Where events and findings go."""
+class Sink(Protocol):
+    """Where events and findings go. Called from many threads."""
 
     def event(self, event: SegmentReady) -> bool:
         """Take an event; False: it was announced before."""
-        raise NotImplementedError
 
-    def finding(self, finding: ManifestFinding) -> None:
-        raise NotImplementedError
+    def finding(self, finding: ManifestFinding) -> None: ...
 
     def opened(self, source: SourceSpec, update: Update) -> None:
-        """A source was read for the first time."""
+        """A source was read for the first time, or once more after it could not be."""
+
+    def looked(self) -> None:
+        """A look is done, and what it brought was handed in."""
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         """A source could not be read; said once, until it can be read again."""
@@ -173,6 +175,7 @@ class Follower:
             followed.seen_seconds = self._clock()
         for finding in update.findings:
             self._told(followed, finding)
+        self._sink.looked()
         if update.is_over:
             followed.state = "ended"
             return None

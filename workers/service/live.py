@@ -6,7 +6,7 @@ from pipeline.ingest import Fetcher
 from pipeline.ingest.presentation import Presentation
 from pipeline.settings import Settings
 from workers.service.feed import FeedOptions, Live
-from workers.service.follow import Follower, Sink
+from workers.service.follow import Follower, Open, Sink
 from workers.service.sources import SourceSpec
 
 
@@ -31,10 +31,15 @@ def follow(
 
 def follower(settings: Settings, fetcher: Fetcher, sink: Sink, *, ends: bool) -> Follower:
     """Return a follower of nothing yet."""
+    return Follower(opener(settings, fetcher), sink, threads=settings.service.looks, ends=ends)
+
+
+def opener(settings: Settings, fetcher: Fetcher) -> Open:
+    """Return what makes the presentation of a source."""
 
     def opened(spec: SourceSpec) -> Presentation:
         from pipeline.ingest.open import open_presentation  # noqa: PLC0415 - most runs follow nothing
 
         return open_presentation(spec.url, spec.id, fetcher, settings.fetch)
 
-    return Follower(opened, sink, threads=settings.service.looks, ends=ends)
+    return opened

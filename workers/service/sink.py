@@ -11,7 +11,6 @@ from schemas import ManifestFinding, SegmentReady
 from workers.failed import Failed, dead_letter
 from workers.service.announced import Announced
 from workers.service.events import publication
-from workers.service.follow import Sink
 from workers.service.outbox import Outbox
 from workers.service.sources import SourceSpec
 
@@ -20,8 +19,8 @@ log = logging.getLogger(__name__)
 _SAID = 200  # characters of notes
 
 
-class BusSink(Sink):
-    """Publishes; says one line on the screen for what a person wants to know."""
+class BusSink:
+    """Implements `Sink`: publishes, and says one line on the screen for what a person wants to know."""
 
     def __init__(
         self, outbox: Outbox, topics: Topics, source: str, known: Announced, say: Callable[[str], None]
@@ -52,6 +51,9 @@ class BusSink(Sink):
         kind = "live" if update.is_live else "on demand"
         notes = f" ({'; '.join(update.notes)[:_SAID]})" if update.notes else ""
         self._say(f"{source.id}: following {shown(source.url)}, {kind}, {rungs} rendition{'s' * (rungs != 1)}{notes}")
+
+    def looked(self) -> None:
+        """See `Sink.looked`."""
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         """See `Sink.failed`."""
