@@ -3,7 +3,7 @@
 from collections import deque
 from datetime import UTC, datetime, timedelta
 
-from pipeline.ingest.align import TOLERANCE_SECONDS, overlapping
+from pipeline.ingest.align import AGREEMENT, TOLERANCE_SECONDS, overlapping
 from pipeline.ingest.presentation import Update
 from pipeline.ladder import reference_order
 from schemas import Ladder, Reference, ReferencePart, Rendition, Segment, SegmentReady, StandIn, TimeBasis
@@ -144,9 +144,9 @@ class LiveEvents:
 
 
 def _covers(over: tuple[Segment, ...], segment: Segment) -> bool:
+    """Whether the reference reaches to the end of a segment, as far as spans have to agree."""
     if not over:
         return False
-    if len(over) == 1 and over[0].number == segment.number:
-        return True
+    duration = segment.duration_seconds or 0.0
     ends = [each.start_seconds + (each.duration_seconds or 0.0) for each in over]
-    return max(ends) >= segment.start_seconds + (segment.duration_seconds or 0.0) - TOLERANCE_SECONDS
+    return max(ends) >= segment.start_seconds + duration - max(TOLERANCE_SECONDS, AGREEMENT * duration)

@@ -13,7 +13,7 @@ from score_factory import demo_scores
 
 from pipeline.errors import UsageError
 from pipeline.report.summary import summarise
-from workers.cli.demo_footage import SHOT_FRAMES, from_video, photographs
+from workers.simulate.footage import SHOT_FRAMES, from_video, photographs
 from workers.cli.demo_programme import DemoProgramme, Fault, build_programme
 
 SIZE = (320, 180)

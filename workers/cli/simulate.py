@@ -103,6 +103,9 @@ def simulate() -> None:
     help="How the DASH manifest numbers segments: SegmentTimeline, or @duration.",
 )
 @click.option(
+    "--ll", "low_latency", is_flag=True, help="LL-HLS: parts of half a second, blocking reload, delta updates."
+)
+@click.option(
     "--ladders",
     type=click.IntRange(1, 1000),
     default=1,
@@ -148,13 +151,14 @@ def serve(
     loop_seconds: float,
     at_loop: Any,
     mpd: Any,
+    low_latency: bool,
     ladders: int,
     cdns: int | None,
     faults: tuple[str, ...],
     faults_file: Path | None,
     seconds: float | None,
     cache: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Serve a live ladder as HLS and DASH at once, out of real encodes, with faults on command.
 
     The ladder is encoded once (10 to 20 seconds; nothing the second time) and then published segment by segment on the
@@ -182,6 +186,7 @@ def serve(
         cdns=cdns or 0,
         addressing=mpd,
         at_loop=at_loop,
+        low_latency=low_latency,
         script=script,
     )
     with origin:
@@ -212,7 +217,7 @@ def fault(
     stream: str | None,
     off: bool,
     url: str,
-) -> None:  # fmt: skip
+) -> None:
     """Switch fault NAME on at a `rungwatch simulate` that runs; without NAME, list what there is and what is on."""
     if off:
         ended = _asked(url, "DELETE", f"/control/faults/{name or ''}")["ended"]
