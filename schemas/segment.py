@@ -57,6 +57,8 @@ class Segment(Record):
     init: Resource | None = None
     """Initialization segment (EXT-X-MAP, DASH Initialization); None where the media carries its own."""
     key: EncryptionKey | None = None
+    init_key: EncryptionKey | None = None
+    """Of the initialization segment, which may be clear, or have another key than the media."""
     discontinuity_sequence: int = Field(default=0, ge=0)
     start_seconds: float = Field(ge=-1e10, le=1e12, allow_inf_nan=False)
     """Start of the span [start, start + duration): media time, or seconds since the epoch for live."""

@@ -1,6 +1,7 @@
 """DASH: from a manifest to the segments of every video representation, over all periods, on one time axis."""
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from pipeline.errors import (
     Transient,
 )
 from pipeline.ingest.access import as_path, is_remote, shown
-from pipeline.ingest.dash_addressing import Address, list_segments, whole_reference
+from pipeline.ingest.dash_addressing import Address, Window, is_by_number, list_segments, whole_reference
 from pipeline.ingest.dash_manifest import Manifest, Period, Representation, parse
 from pipeline.ingest.names import UniqueNames, playlist_name, rung_names
 from pipeline.ingest.sidx import IndexEntry, parse_sidx
@@ -33,6 +34,8 @@ DEEPEST_INDEX = 4
 MOST_SEGMENTS_FACTOR = 5
 # How much may lie after the last indexed byte and still be its end (an index that is a little too short).
 LOOSE_END_BYTES = 64 * 1024
+# Of a live manifest that lists nothing, before now: as much as players keep.
+MOST_BACK_SECONDS = 60.0
 # A whole file in a manifest of several periods is cut into parts of this length.
 WINDOW_SECONDS = 6.0
 
@@ -65,7 +68,7 @@ def read_dash(source: Source) -> Draft:
     where = shown(source.uri)
     notes = Counter(manifest.notes)
     if not any(r.video for period in manifest.periods for r in period.representations):
-        raise _without_video(manifest, where)
+        raise without_video(manifest, where)
     problems: list[Problem] = []
     rungs = _rungs(manifest, source, problems, notes)
     if not rungs:
@@ -92,7 +95,7 @@ def read_dash(source: Source) -> Draft:
                 for part in rung.parts
                 for segment in maker.part(part, bases[part.period.index], windows[part.period.index])
             ]
-        if not segments:
+        if not segments and (problems or not manifest.dynamic):
             continue
         rendition = Rendition(
             rendition_id=rendition_id,
@@ -136,9 +139,9 @@ def _references(representation: Representation, period: Period, manifest: Manife
         addresses = list_segments(
             representation,
             period,
-            dynamic=manifest.dynamic,
             max_segments=source.limits.max_segments,
             where=where,
+            window=_window(representation, period, manifest),
         )
         if addresses is None:
             return {whole_reference(representation, where)}
@@ -148,7 +151,7 @@ def _references(representation: Representation, period: Period, manifest: Manife
     return found | {address.init_reference for address in addresses if address.init_reference}
 
 
-def _without_video(manifest: Manifest, where: str) -> NoVideo:
+def without_video(manifest: Manifest, where: str) -> NoVideo:
     said = "; ".join(manifest.notes) or "no representations"
     kind = AudioOnly if all(note.startswith("left out: audio") for note in manifest.notes) else NoVideo
     return kind(f"{where}: no video in the manifest ({said}); name a manifest with pictures")
@@ -181,7 +184,7 @@ def _rungs(manifest: Manifest, source: Source, problems: list[Problem], notes: C
                     f"{shown(source.uri)}: more than {MOST_SEGMENTS_FACTOR} x {source.limits.max_segments} segments "
                     "in all; raise RUNGWATCH_FETCH_MAX_SEGMENTS or cut the manifest"
                 )
-            rung = _match(representation, free)
+            rung = _of(representation, free)
             if rung is None:
                 rung = _Rung(representation)
                 rungs.append(rung)
@@ -193,20 +196,25 @@ def _rungs(manifest: Manifest, source: Source, problems: list[Problem], notes: C
     return rungs
 
 
-def _match(representation: Representation, rungs: list[_Rung]) -> _Rung | None:
-    """Return the rung of earlier periods that this representation goes on: by id, else by what it is."""
+def _of(representation: Representation, rungs: list[_Rung]) -> _Rung | None:
+    place = going_on(representation, [rung.first for rung in rungs])
+    return None if place is None else rungs[place]
 
-    def alike(rung: _Rung) -> bool:
-        ours, theirs = representation.rung, rung.first.rung
+
+def going_on(representation: Representation, earlier: Sequence[Representation]) -> int | None:
+    """Return the place of the earlier representation that this one goes on: by id, else by what it is."""
+
+    def alike(other: Representation) -> bool:
+        ours, theirs = representation.rung, other.rung
         return (ours.codec, ours.width_px, ours.height_px) == (theirs.codec, theirs.width_px, theirs.height_px)
 
-    def distance(rung: _Rung) -> int:
-        return abs((representation.bandwidth or 0) - (rung.first.bandwidth or 0))
+    def distance(place: int) -> int:
+        return abs((representation.bandwidth or 0) - (earlier[place].bandwidth or 0))
 
-    same_id = [rung for rung in rungs if rung.first.representation_id == representation.representation_id]
+    places = [place for place, other in enumerate(earlier) if alike(other)]
     # An advertisement may use the ids of the programme for other things.
-    certain = [rung for rung in same_id if alike(rung)]
-    return min(certain or [rung for rung in rungs if alike(rung)], key=distance, default=None)
+    certain = [place for place in places if earlier[place].representation_id == representation.representation_id]
+    return min(certain or places, key=distance, default=None)
 
 
 def _part(
@@ -220,19 +228,22 @@ def _part(
     addresses = list_segments(
         representation,
         period,
-        dynamic=manifest.dynamic,
         max_segments=source.limits.max_segments,
         where=origin,
+        window=_window(representation, period, manifest),
     )
     if addresses is not None:
-        if not addresses:
+        if not addresses and not manifest.dynamic:
             raise BadPlaylist(f"{origin}: no segments within the period; correct the manifest")
+        if not addresses:
+            # Not begun yet, or over long ago.
+            return _Part(period, representation, addresses, f"{period.index} {representation.representation_id}")
         return _Part(period, representation, addresses, addresses[0].reference)
     reference = whole_reference(representation, origin)
     addressing = representation.addressing
     # The index of WebM (Cues) is not read: such a file is cut by time instead.
     if addressing is not None and addressing.index_range is not None and "webm" not in representation.mime_type:
-        addresses = _indexed(reference, representation, source, origin, notes)
+        addresses = indexed(reference, representation, source, origin, notes)
     if addresses is None and representation.key is not None:
         raise Encrypted(
             f"{origin}: encrypted ({representation.key.method}): not scored; "
@@ -241,7 +252,17 @@ def _part(
     return _Part(period, representation, addresses, reference)
 
 
-def _indexed(
+def _window(representation: Representation, period: Period, manifest: Manifest) -> Window | None:
+    """Return what a live manifest that lists nothing stands for now; None: all that is listed."""
+    zero = manifest.availability_start_seconds
+    if not manifest.dynamic or zero is None or not is_by_number(representation):
+        return None
+    until = time.time() - zero - period.start_seconds
+    back = min(MOST_BACK_SECONDS, manifest.timing.window_seconds or MOST_BACK_SECONDS)
+    return Window(max(0.0, until - back), until)
+
+
+def indexed(
     reference: str, representation: Representation, source: Source, origin: str, notes: Counter[str]
 ) -> list[Address] | None:
     """Return one address per subsegment of the file's index; None where the index cannot be used."""

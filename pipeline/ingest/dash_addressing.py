@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import urljoin
 
 from pipeline.errors import BadPlaylist, LimitExceeded, NotAllowed
+from pipeline.ingest.access import joined
 from pipeline.ingest.dash_manifest import Addressing, Period, Representation, TimelineEntry
 from schemas import ByteRange
 
@@ -29,10 +29,21 @@ class Address:
     start_seconds: float
     """From the start of the period."""
     duration_seconds: float | None
+    number: int = 0
+    """As the manifest numbers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Segments that start at or after `since_seconds` and end by `until_seconds`, in seconds of the period."""
+
+    since_seconds: float
+    until_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
+    index: int
     number: int
     time: int
     """Media time in ticks, presentation time offset included."""
@@ -44,10 +55,46 @@ def whole_reference(representation: Representation, where: str) -> str:
     return _joined(representation, "", where)
 
 
+def is_by_number(representation: Representation) -> bool:
+    """Whether segments follow from the clock alone: the manifest does not list them."""
+    addressing = representation.addressing
+    return (
+        addressing is not None
+        and addressing.kind == "SegmentTemplate"
+        and addressing.timeline is None
+        and addressing.duration is not None
+    )
+
+
+def listed_span(representation: Representation, period: Period) -> tuple[float, float, float] | None:
+    """Return (start, end, longest segment) of what is listed, in seconds of the period; None: nothing is."""
+    addressing = representation.addressing
+    if addressing is None or not addressing.timeline:
+        return None
+    addressing = _from_the_start(addressing)
+    timeline, scale, offset = addressing.timeline or (), addressing.timescale, addressing.presentation_time_offset
+    first = time = timeline[0].time or 0
+    for position, entry in enumerate(timeline):
+        time = time if entry.time is None else entry.time
+        following = timeline[position + 1].time if position + 1 < len(timeline) else None
+        if entry.repeat >= 0:
+            time += entry.duration * (entry.repeat + 1)
+        elif following is not None:
+            time = following
+        elif period.duration_seconds is not None:
+            time = offset + math.ceil(period.duration_seconds * scale)
+        else:
+            return None
+    longest = max(entry.duration for entry in timeline)
+    return (first - offset) / scale, (time - offset) / scale, longest / scale
+
+
 def list_segments(
-    representation: Representation, period: Period, *, dynamic: bool, max_segments: int, where: str
+    representation: Representation, period: Period, *, max_segments: int, where: str, window: Window | None = None
 ) -> list[Address] | None:
     """Return the segments of one period; None where it is one resource (an index in it may tell more).
+
+    `window`: only what lies in it, at the cost of that alone, however much the manifest claims.
 
     Raises BadPlaylist, LimitExceeded.
     """
@@ -56,21 +103,14 @@ def list_segments(
         return None
     if addressing.kind == "SegmentTemplate" and addressing.media is None:
         raise BadPlaylist(f"{where}: a segment template without media address; correct the manifest")
-    if dynamic and addressing.timeline is None and addressing.kind == "SegmentTemplate":
-        raise BadPlaylist(
-            f"{where}: live by number; following live streams is not in this version: "
-            "score a manifest that lists its segments (SegmentTimeline), or the recording"
-        )
+    addressing = _from_the_start(addressing)
     scale = addressing.timescale
     offset = addressing.presentation_time_offset
     init_reference, init_range = _init(representation, addressing, where)
+    # Joined once: a live manifest is expanded every few seconds.
+    base = _base(representation, where)
     found: list[Address] = []
-    for index, span in enumerate(_spans(addressing, period, where)):
-        if index >= max_segments:
-            raise LimitExceeded(
-                f"{where}: more than {max_segments} segments in a period; "
-                "raise RUNGWATCH_FETCH_MAX_SEGMENTS or cut the manifest"
-            )
+    for span in _spans(addressing, period, window, max_segments, where):
         start = (span.time - offset) / scale
         duration = None if span.ticks is None else span.ticks / scale
         if duration is None:
@@ -84,83 +124,135 @@ def list_segments(
             # What lies beyond the end of the period is not shown; a timeline states its durations exactly.
             if addressing.timeline is None and duration is not None:
                 duration = min(duration, left)
+        if window is not None:
+            if start < window.since_seconds - SHORTEST_SECONDS:
+                continue
+            if start + (duration or 0.0) > window.until_seconds + SHORTEST_SECONDS:
+                break
+        _check_count(len(found) + 1, max_segments, where)
         if addressing.kind == "SegmentList":
-            url = addressing.urls[index]
-            reference, byte_range = _joined(representation, url.reference or "", where), url.byte_range
+            url = addressing.urls[span.index]
+            reference, byte_range = _below(base, representation, url.reference or "", where), url.byte_range
         else:
             text = _filled(addressing.media or "", representation, where, span)
-            reference, byte_range = _joined(representation, text, where), None
-        found.append(Address(index, reference, byte_range, init_reference, init_range, start, duration))
-    timeline = addressing.timeline
-    if not found and offset and timeline and timeline[0].time is None:
-        # Without S@t a timeline starts at 0. Where all of it then lies before the period, the start was forgotten.
-        shifted = replace(addressing, timeline=(replace(timeline[0], time=offset), *timeline[1:]))
-        return list_segments(
-            replace(representation, addressing=shifted),
-            period,
-            dynamic=dynamic,
-            max_segments=max_segments,
-            where=where,
+            reference, byte_range = _below(base, representation, text, where), None
+        found.append(
+            Address(span.index, reference, byte_range, init_reference, init_range, start, duration, span.number)
         )
     return found
 
 
-def _spans(addressing: Addressing, period: Period, where: str) -> Iterator[_Span]:
+def _from_the_start(addressing: Addressing) -> Addressing:
+    """Return the addressing with the start of its timeline where it was forgotten.
+
+    Without S@t a timeline starts at 0. Where all of it then lies before the period, it is meant to start there.
+    """
+    timeline, offset = addressing.timeline, addressing.presentation_time_offset
+    if not offset or not timeline or timeline[0].time is not None:
+        return addressing
+    if any(entry.repeat < 0 or entry.time is not None for entry in timeline):
+        return addressing
+    if sum(entry.duration * (entry.repeat + 1) for entry in timeline) > offset:
+        return addressing
+    return replace(addressing, timeline=(replace(timeline[0], time=offset), *timeline[1:]))
+
+
+def _check_count(count: float, max_segments: int, where: str) -> None:
+    if count > max_segments:
+        raise LimitExceeded(
+            f"{where}: more than {max_segments} segments in a period; "
+            "raise RUNGWATCH_FETCH_MAX_SEGMENTS or cut the manifest"
+        )
+
+
+def _spans(
+    addressing: Addressing, period: Period, window: Window | None, max_segments: int, where: str
+) -> Iterator[_Span]:
     """Yield the segments in order; lazily, because a manifest can claim any number of them."""
     first = 1 if addressing.start_number is None else addressing.start_number
     listed = len(addressing.urls) if addressing.kind == "SegmentList" else None
     last = math.inf if addressing.end_number is None else addressing.end_number
     if addressing.timeline is not None:
-        spans = _timeline_spans(addressing.timeline, addressing, period, first, where)
+        spans = _timeline_spans(addressing.timeline, addressing, period, first, window, max_segments, where)
     elif addressing.duration:
-        spans = _equal_spans(addressing, period, first, listed is not None or last < math.inf, where)
+        bound = min(last - first + 1, math.inf if listed is None else listed)
+        spans = _equal_spans(addressing, period, first, bound, window, max_segments, where)
     else:
-        spans = iter((_Span(first, addressing.presentation_time_offset, None),))
-    for index, span in enumerate(spans):
-        if span.number > last or (listed is not None and index >= listed):
+        spans = iter((_Span(0, first, addressing.presentation_time_offset, None),))
+    for span in spans:
+        if span.number > last or (listed is not None and span.index >= listed):
             return
         yield span
 
 
-def _equal_spans(addressing: Addressing, period: Period, first: int, bounded: bool, where: str) -> Iterator[_Span]:
+def _equal_spans(
+    addressing: Addressing,
+    period: Period,
+    first: int,
+    bound: float,
+    window: Window | None,
+    max_segments: int,
+    where: str,
+) -> Iterator[_Span]:
     duration = addressing.duration or 1
     if period.duration_seconds is not None:
         count: float = math.ceil((period.duration_seconds - SHORTEST_SECONDS) * addressing.timescale / duration)
-    elif bounded:
+    elif bound < math.inf or window is not None:
         count = math.inf
     else:
         raise BadPlaylist(f"{where}: neither the period nor the manifest has a duration; correct the manifest")
-    index = 0
+    count = min(count, bound)
+    index = _skipped(window.since_seconds if window else 0.0, duration / addressing.timescale)
+    # Counted before they are made: a line of text can claim a thousand million of them.
+    until = window.until_seconds if window else math.inf
+    _check_count(min(count, until * addressing.timescale / duration) - index - 2, max_segments, where)
     while index < count:
-        yield _Span(first + index, addressing.presentation_time_offset + index * duration, duration)
+        yield _Span(index, first + index, addressing.presentation_time_offset + index * duration, duration)
         index += 1
 
 
 def _timeline_spans(
-    timeline: tuple[TimelineEntry, ...], addressing: Addressing, period: Period, first: int, where: str
+    timeline: tuple[TimelineEntry, ...],
+    addressing: Addressing,
+    period: Period,
+    first: int,
+    window: Window | None,
+    max_segments: int,
+    where: str,
 ) -> Iterator[_Span]:
-    time, number = 0, first
+    until = min(window.until_seconds if window else math.inf, period.duration_seconds or math.inf)
+    scale, offset = addressing.timescale, addressing.presentation_time_offset
+    time, number, index = 0, first, 0
     for position, entry in enumerate(timeline):
         time = time if entry.time is None else entry.time
         number = number if entry.number is None else entry.number
-        repeat = entry.repeat
+        repeat: float = entry.repeat
         if repeat < 0:
             following = timeline[position + 1].time if position + 1 < len(timeline) else None
             if following is None and period.duration_seconds is not None:
-                ticks = (period.duration_seconds - SHORTEST_SECONDS) * addressing.timescale
-                following = addressing.presentation_time_offset + math.ceil(ticks)
-            if following is None:
+                following = offset + math.ceil((period.duration_seconds - SHORTEST_SECONDS) * scale)
+            if following is None and window is None:
                 raise BadPlaylist(
                     f"{where}: a segment timeline repeats without end (S@r=-1); give the period a duration"
                 )
-            repeat = max(0, math.ceil((following - time) / entry.duration) - 1)
+            # Without end, to be cut by the window.
+            repeat = math.inf if following is None else max(0, math.ceil((following - time) / entry.duration) - 1)
+        since = (window.since_seconds if window else 0.0) - (time - offset) / scale
+        done = int(min(repeat, _skipped(since, entry.duration / scale)))
+        shown = (until - (time - offset) / scale) * scale / entry.duration
+        _check_count(min(repeat, shown) - done - 2, max_segments, where)
         # A loop of its own, not a list: repeat may be any number.
-        done = 0
+        time += done * entry.duration
         while done <= repeat:
-            yield _Span(number, time, entry.duration)
+            yield _Span(index + done, number + done, time, entry.duration)
             time += entry.duration
-            number += 1
             done += 1
+        index, number = index + done, number + done
+
+
+def _skipped(since_seconds: float, duration_seconds: float) -> int:
+    """Return how many segments of equal length are over before `since_seconds` for certain."""
+    return max(0, math.floor(since_seconds / duration_seconds) - 1)
 
 
 def _init(representation: Representation, addressing: Addressing, where: str) -> tuple[str | None, ByteRange | None]:
@@ -190,12 +282,24 @@ def _filled(template: str, representation: Representation, where: str, span: _Sp
 
 
 def _joined(representation: Representation, reference: str, where: str) -> str:
-    joined = ""
+    return _below(_base(representation, where), representation, reference, where)
+
+
+def _base(representation: Representation, where: str) -> str:
+    base = ""
     try:
-        for part in (*representation.base_urls, reference):
-            joined = urljoin(joined, part)
+        for part in representation.base_urls:
+            base = joined(base, part)
     except ValueError as exc:
         raise NotAllowed(f"{where}: an address that cannot be read ({exc}); correct the manifest") from exc
-    if joined == representation.base_urls[0]:
+    return base
+
+
+def _below(base: str, representation: Representation, reference: str, where: str) -> str:
+    try:
+        found = joined(base, reference)
+    except ValueError as exc:
+        raise NotAllowed(f"{where}: an address that cannot be read ({exc}); correct the manifest") from exc
+    if found == representation.base_urls[0]:
         raise BadPlaylist(f"{where}: a representation without address; correct the manifest")
-    return joined
+    return found

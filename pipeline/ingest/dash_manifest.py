@@ -13,6 +13,8 @@ from defusedxml.ElementTree import fromstring
 from pipeline.errors import BadPlaylist, EmptyInput
 from pipeline.ingest import declared
 from pipeline.ingest.access import shown
+from pipeline.ingest.dash_choices import BaseChoice, choices, early_seconds
+from pipeline.ingest.dash_events import EventStream, event_streams, has_inband_splices
 from schemas import ByteRange, EncryptionKey, Rung
 
 ADDRESSING = ("SegmentTemplate", "SegmentList", "SegmentBase")
@@ -79,6 +81,12 @@ class Representation:
     """To be joined one after the other; the first is the manifest's own address."""
     addressing: Addressing | None
     """None: the base URL is the whole representation."""
+    choices: tuple[BaseChoice, ...] = ()
+    """All ways to reach it; `base_urls` is the first."""
+    early_seconds: float = 0.0
+    """How long before its end a segment can be read; infinite: as soon as it is listed."""
+    inband_splices: bool = False
+    """Whether segments carry SCTE-35 messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,29 @@ class Period:
     duration_seconds: float | None
     """None: open end."""
     representations: tuple[Representation, ...]
+    period_id: str = ""
+    """Empty: not stated."""
+    events: tuple[EventStream, ...] = ()
+    assets: tuple[str, ...] = ()
+    """Asset identifiers: what the content is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a manifest says of its own renewal. None: nothing."""
+
+    update_seconds: float | None
+    """``minimumUpdatePeriod``."""
+    published_seconds: float | None
+    """``publishTime``, since the epoch."""
+    window_seconds: float | None
+    """``timeShiftBufferDepth``."""
+    segment_seconds: float | None
+    """``maxSegmentDuration``."""
+    total_seconds: float | None
+    """``mediaPresentationDuration``."""
+    clocks: tuple[tuple[str, str], ...]
+    """(scheme, value) of every ``UTCTiming``, in order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +128,7 @@ class Manifest:
     """Seconds since the epoch."""
     periods: tuple[Period, ...]
     notes: tuple[str, ...]
+    timing: Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +169,40 @@ def parse(data: bytes, uri: str) -> Manifest:
     elements = [period for period in root.findall("Period") if not _remote_period(period, notes)]
     if not elements:
         raise BadPlaylist(f"{where}: has no period to read; name a manifest with content")
+    elements = _begun(elements, notes) if dynamic else elements
     spans = _spans(root, elements, where)
     node = _Node(uri, where, (root,))
     periods = tuple(
-        Period(index, start, duration, _representations(node.below(element), notes))
+        Period(
+            index,
+            start,
+            duration,
+            _representations(node.below(element), notes),
+            (element.get("id") or "").strip()[:256],
+            event_streams(element),
+            tuple(asset.get("value") or "" for asset in element.findall("AssetIdentifier")),
+        )
         for index, (element, (start, duration)) in enumerate(zip(elements, spans, strict=True))
     )
+    for name in ("Location", "PatchLocation"):
+        if dynamic and root.find(name) is not None:
+            notes[f"passed over: {name}, the manifest is read where it was named"] += 1
     said = tuple(f"{what} ({count})" if count > 1 else what for what, count in notes.items())
-    return Manifest(dynamic, _date_time(root.get("availabilityStartTime")), periods, said)
+    return Manifest(dynamic, date_time(root.get("availabilityStartTime")), periods, said, _timing(root))
+
+
+def _timing(root: Element) -> Timing:
+    return Timing(
+        update_seconds=seconds(root.get("minimumUpdatePeriod")),
+        published_seconds=date_time(root.get("publishTime")),
+        window_seconds=seconds(root.get("timeShiftBufferDepth")),
+        segment_seconds=seconds(root.get("maxSegmentDuration")),
+        total_seconds=seconds(root.get("mediaPresentationDuration")),
+        clocks=tuple(
+            ((clock.get("schemeIdUri") or "").strip(), (clock.get("value") or "").strip())
+            for clock in root.findall("UTCTiming")
+        ),
+    )
 
 
 def seconds(text: str | None) -> float | None:
@@ -167,6 +225,15 @@ def _remote_period(period: Element, notes: Counter[str]) -> bool:
     if remote:
         notes["left out: a period that another document holds (xlink)"] += 1
     return remote
+
+
+def _begun(periods: list[Element], notes: Counter[str]) -> list[Element]:
+    """Return the periods up to the first of which nobody knows yet when it starts."""
+    for index in range(1, len(periods)):
+        if periods[index].get("start") is None and periods[index - 1].get("duration") is None:
+            notes["left out for now: a period whose start is not known yet"] += 1
+            return periods[:index]
+    return periods
 
 
 def _spans(root: Element, periods: Sequence[Element], where: str) -> list[tuple[float, float | None]]:
@@ -195,7 +262,8 @@ def _spans(root: Element, periods: Sequence[Element], where: str) -> list[tuple[
     return spans
 
 
-def _date_time(text: str | None) -> float | None:
+def date_time(text: str | None) -> float | None:
+    """Return an ISO 8601 moment in seconds since the epoch, None where it is none; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat((text or "").strip())
     except ValueError:
@@ -220,7 +288,8 @@ def _representation(node: _Node, notes: Counter[str]) -> Representation:
         notes[f"left out: {kind} representations"] += 1
     width, height = declared.pixels(node.attribute("width")), declared.pixels(node.attribute("height"))
     bandwidth = declared.bitrate(element.get("bandwidth"))
-    bases = [level.find("BaseURL") for level in node.chain]
+    reached = choices(node.uri, node.chain)
+    addressing = [e for e in (level.find(kind) for level in node.chain[1:] for kind in ADDRESSING) if e is not None]
     return Representation(
         representation_id=(element.get("id") or "").strip(),
         bandwidth=bandwidth,
@@ -235,8 +304,11 @@ def _representation(node: _Node, notes: Counter[str]) -> Representation:
         mime_type=mime_type,
         video=kind == "video",
         key=_protection(node),
-        base_urls=(node.uri, *((base.text or "").strip() for base in bases if base is not None)),
+        base_urls=reached[0].urls,
         addressing=_addressing(node),
+        choices=reached,
+        early_seconds=early_seconds(node.chain, addressing),
+        inband_splices=has_inband_splices(node.chain[-2:]),
     )
 
 

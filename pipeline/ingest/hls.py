@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline.errors import BadPlaylist, NotAllowed, Rejected, Transient
 from pipeline.ingest.access import as_path, is_remote, shown
 from pipeline.ingest.hls_playlist import Entry, Master, Media, Variant, parse
+from pipeline.ingest.hls_segment import Addresses
 from pipeline.ingest.names import UniqueNames, playlist_name, rung_names
 from pipeline.ingest.source import Refusals, Source, one_of
 from pipeline.ingest.stream import Draft, LiveSource, Problem
@@ -124,35 +123,12 @@ def _segments(
 ) -> tuple[tuple[Segment, ...], tuple[Problem, ...]]:
     segments: list[Segment] = []
     refusals = Refusals(uri)
-    init_uris: dict[str, str] = {}
+    addresses = Addresses(source.fetcher.access, source.scope, uri)
     for entry, start in zip(media.entries, starts, strict=True):
         try:
-            if entry.init_uri and entry.init_uri not in init_uris:
-                init_uris[entry.init_uri] = source.follow(entry.init_uri, uri)
-            target = source.follow(entry.uri, uri)
+            segments.append(addresses.segment(entry, rendition_id, start, basis))
         except NotAllowed as exc:
             refusals.add(exc)
-            continue
-        init = None
-        if entry.init_uri:
-            init = Resource(uri=init_uris[entry.init_uri], byte_range=entry.init_range)
-        try:
-            segment = Segment(
-                rendition_id=rendition_id,
-                number=entry.number,
-                media=Resource(uri=target, byte_range=entry.byte_range),
-                init=init,
-                key=entry.key,
-                discontinuity_sequence=entry.discontinuity_sequence,
-                start_seconds=start,
-                duration_seconds=entry.duration_seconds,
-                time_basis=basis,
-            )
-        except ValidationError as exc:
-            raise BadPlaylist(
-                f"{shown(uri)} line {entry.line}: {exc.errors()[0]['msg']}; correct the playlist"
-            ) from exc
-        segments.append(segment)
     return tuple(segments), refusals.problems()
 
 

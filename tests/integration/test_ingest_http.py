@@ -199,7 +199,7 @@ def test_a_server_that_does_not_recover_is_transient_after_all_attempts(site: Si
 
 def test_the_pauses_between_attempts_grow(site: Site) -> None:
     pauses: list[float] = []
-    with Fetcher(limits(attempts=4), sleep=pauses.append) as fetcher:
+    with Fetcher(limits(attempts=4), sleep=pauses.append, chance=lambda: 0.0) as fetcher:
         fetcher.access.admit_url(site.url("/"))
         with pytest.raises(Transient):
             fetcher.read(Resource(uri=site.url("/status/503")), max_bytes=10)
@@ -271,7 +271,9 @@ def test_a_redirect_to_another_host_is_refused_unless_the_settings_list_it(site:
     with pytest.raises(NotAllowed, match="localhost"):
         read(site, path)
     assert read(site, path, hosts=("127.0.0.1", "LOCALHOST")) == BODY
-    assert read(site, path, hosts=("*",)) == BODY
+    with pytest.raises(NotAllowed, match="loopback"):
+        read(site, path, hosts=("*",))
+    assert read(site, path, hosts=("*",), private_hosts=("localhost",)) == BODY
 
 
 def test_a_host_that_nobody_named_is_refused(site: Site) -> None:

@@ -1,5 +1,6 @@
 """DASH manifests become ladders and segments."""
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -326,12 +327,20 @@ def test_content_protection_makes_segments_encrypted(tmp_path: Path) -> None:
             fetcher.segment_bytes(segment)
 
 
-def test_live_by_number_is_refused_in_words(tmp_path: Path) -> None:
+def test_live_by_number_is_a_snapshot_of_the_last_minute(tmp_path: Path) -> None:
     text = manifest(
         period(video(by_number('duration="2"'), representation()), attributes='start="PT0S"'),
         'type="dynamic" availabilityStartTime="2024-01-01T00:00:00Z"',
     )
-    assert "following live streams is not in this version" in str(find_error(write(tmp_path / "x.mpd", text)))
+    segments = only(stream_of(tmp_path, text))
+    assert 29 <= len(segments) <= 30
+    assert all(segment.start_seconds == 1704067200 + 2 * (segment.number - 1) for segment in segments)
+    assert 0 <= time.time() - segments[-1].start_seconds - 2 < 30
+
+
+def test_live_by_number_without_a_start_is_refused_in_words(tmp_path: Path) -> None:
+    text = manifest(period(video(by_number('duration="2"'), representation())), 'type="dynamic"')
+    assert "duration" in str(find_error(write(tmp_path / "x.mpd", text)))
 
 
 def test_live_with_a_timeline_is_a_snapshot_from_availability(tmp_path: Path) -> None:

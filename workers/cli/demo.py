@@ -24,13 +24,20 @@ from workers.cli.score import run, settings_in_words, tell, write_report
     show_default=True,
     help="Folder for the ladder and the report.",
 )
+@click.option("--live", is_flag=True, help="A live stream instead, watched for three minutes while things go wrong.")
 @model_options
-def demo(video: Path | None, out: Path, model: str, device: str, decoders: int, allow_untrained: bool) -> None:
+def demo(
+    video: Path | None, out: Path, live: bool, model: str, device: str, decoders: int, allow_untrained: bool
+) -> None:
     """Show what Rungwatch does: encode a four-rung ladder, starve one rung, freeze another, and find both.
 
-    Takes about a minute. Leaves an HLS ladder and report.html in the folder; score the ladder again with
+    Takes about a minute; --live three. Leaves an HLS ladder and report.html in the folder; score the ladder again with
     `rungwatch score demo-out/master.m3u8`.
     """  # fmt: skip
+    if live:
+        from workers.cli.demo_live import run_live  # noqa: PLC0415
+
+        sys.exit(run_live(out, video, model, device, decoders, allow_untrained))
     from pipeline.report.formats import TableWriter, Target  # noqa: PLC0415 - heavy: after the options are checked
     from pipeline.report.summary import summarise  # noqa: PLC0415
     from workers.cli.demo_programme import build_programme  # noqa: PLC0415

@@ -88,6 +88,7 @@ def run_watch(
     redis_url: str | None,
     again: bool,
     display: Display,
+    seconds: float | None = None,
 ) -> Watched:
     """Score everything that the inputs name into Redis; return when all is done or SIGTERM came. Live streams go on.
 
@@ -95,6 +96,7 @@ def run_watch(
         state: The folder that a later run goes on from.
         redis_url: A Redis that is there; None: one of our own in `state`.
         again: Score also what was scored before.
+        seconds: Stop after so long; None: at the end, or when asked to.
 
     Raises:
         UsageError: The folder, the Redis or the model cannot be used.
@@ -160,6 +162,8 @@ def run_watch(
             follow(settings, fetcher, watching.tally.live, feed_options, sink, ends=True).run(stop)
             watching.is_fed = not stop.is_set()
 
+        if seconds is not None:
+            loops["timer"] = partial(_after, seconds)
         process.run(feed=announce, watching=watching.run, **loops)
         watched = Watched(watching.streams(), tuple(letters.found), watching.is_complete)
         display.done(watched, watching.queries)
@@ -222,6 +226,11 @@ class _Aside:
     def revoked(self, partitions: Iterable[Partition]) -> None: ...
 
     def lost(self, partitions: Iterable[Partition]) -> None: ...
+
+
+def _after(seconds: float, stop: threading.Event) -> None:
+    stop.wait(seconds)
+    stop.set()
 
 
 @contextmanager

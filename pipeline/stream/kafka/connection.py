@@ -130,7 +130,11 @@ class Link:
 
     def knows(self, topic: str) -> bool:
         """Whether the last metadata has that topic."""
-        return bool(self._client.cluster.partitions_for_topic(topic))
+        return bool(self.partitions(topic))
+
+    def partitions(self, topic: str) -> frozenset[int]:
+        """Return the partitions of a topic as the last metadata has them."""
+        return frozenset(self._client.cluster.partitions_for_topic(topic) or ())
 
     def call(self, function: Callable[[], None]) -> None:
         """Run a function on the network thread soon."""

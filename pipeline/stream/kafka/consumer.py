@@ -16,6 +16,7 @@ from pipeline.settings import KafkaSettings
 from pipeline.stream.kafka.connection import Link, connected, request_ms
 from pipeline.stream.kafka.errands import Errands
 from pipeline.stream.kafka.errors import in_our_words, unknown_topic
+from pipeline.stream.kafka.orphans import OrphanWatch
 from pipeline.stream.kafka.records import message_of
 from pipeline.stream.protocol import Message, Partition, Rebalance
 
@@ -38,6 +39,9 @@ _SESSIONS = 3
 _CLOSE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 """After a try to connect that failed at once."""
+_PARTITION_BYTES = 64 * 1024
+"""Of one partition in one fetch, about thirty events: the client hands out a fetch to its end before it turns to the
+next partition, and with the usual megabyte a worker would leave its other partitions alone for minutes."""
 _LAG_SECONDS = 2.0
 """How old the ends of the partitions may be for `lag`."""
 
@@ -78,6 +82,7 @@ class KafkaBusConsumer:
         self._ends: dict[Partition, int] = {}
         self._ends_at = 0.0
         self._is_closed = False
+        self._orphans = OrphanWatch(settings, group, self._all)
 
     def poll(self, timeout_seconds: float, most: int) -> list[Message]:
         if self._is_closed:
@@ -107,6 +112,7 @@ class KafkaBusConsumer:
         self._raise_failure()
         self._settle()
         self._look()
+        self._adopt()
         return self._take_held(most)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -197,6 +203,7 @@ class KafkaBusConsumer:
             session_timeout_ms=int(settings.session_seconds * 1000),
             heartbeat_interval_ms=int(min(_HEARTBEAT_SECONDS, settings.session_seconds / 20) * 1000),
             max_poll_interval_ms=int(max(SILENT_SECONDS, settings.session_seconds) * 1000),
+            max_partition_fetch_bytes=_PARTITION_BYTES,
             metrics_enabled=False,
         )
         try:
@@ -302,6 +309,19 @@ class KafkaBusConsumer:
         if is_stuck:
             self._give_up()
             raise Unavailable(f"the client of Kafka at {self._settings.bootstrap} is stuck: a fresh one is made")
+
+    def _adopt(self) -> None:
+        """Have the group deal out anew what belongs to nobody."""
+        if orphans := self._orphans.found():
+            names = ", ".join(str(partition) for partition in sorted(orphans))
+            logger.warning("Nobody in group %s has %s; asking for a rebalance.", self._group, names)
+            self._client._coordinator.request_rejoin()
+
+    def _all(self) -> set[Partition]:
+        link = self._link
+        return {
+            Partition(topic, number) for topic in self._topics for number in (link.partitions(topic) if link else ())
+        }
 
     def _give_up(self) -> None:
         """Leave a stuck client to itself; it is out of the group when its session is over."""

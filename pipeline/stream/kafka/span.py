@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -15,6 +15,7 @@ from pipeline.stream.kafka.records import message_of
 from pipeline.stream.protocol import Message
 
 _POLL_MS = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_range(
@@ -65,7 +66,8 @@ def _offsets(
     """Return, per partition, the offset of the first message at that moment or later, or `otherwise`."""
     if moment is None:
         return otherwise
-    at_ms = max(0, round(moment.timestamp() * 1000))
+    # Rounded down, as the time stamps of messages are: one that came later in the same millisecond is not left out.
+    at_ms = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
     found = client.offsets_for_times(dict.fromkeys(partitions, at_ms))
     return {key: otherwise[key] if found[key] is None else found[key].offset for key in partitions}
 
