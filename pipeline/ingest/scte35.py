@@ -2,11 +2,18 @@
 
 import base64
 import binascii
+import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 
-import threefive
-from threefive.crc import crc32
+try:  # an extra of its own, for its licence is not ours
+    import threefive
+    from threefive.crc import crc32
+except ImportError:
+    threefive = None
+
+log = logging.getLogger(__name__)
 
 TABLE_ID = 0xFC
 # A section's length is 12 bits and counts from its fourth byte on.
@@ -50,6 +57,9 @@ def splice_of_text(text: str) -> Splice | None:
 
 def splice_of(data: bytes) -> Splice | None:
     """Return what a splice_info_section says of a break; None: nothing, or it is damaged."""
+    if threefive is None:
+        _say_once()
+        return None
     section = _section(data)
     if section is None:
         return None
@@ -73,6 +83,14 @@ def splice_of(data: bytes) -> Splice | None:
     found = [splice for descriptor in cue.descriptors if (splice := _segmentation(descriptor)) is not None]
     # A message that ends one ad and starts the next is a start.
     return next((splice for splice in found if splice.is_out), found[0] if found else None)
+
+
+@cache
+def _say_once() -> None:
+    log.warning(
+        "SCTE-35 messages are not decoded, so ads that nothing else marks count as program: "
+        "pip install 'rungwatch[ads]' to decode them."
+    )
 
 
 def _section(data: bytes) -> bytes | None:

@@ -13,6 +13,8 @@ _ENCODERS = {"H.264": "libx264", "HEVC": "libx265", "AV1": "libsvtav1", "VP9": "
 _PATIENCE_SECONDS = 2.0
 _EXTRAS = {
     "demo": (("skimage",), "`rungwatch demo` without a video of your own"),
+    "ads": (("threefive",), "ads that playlists mark with SCTE-35 messages alone"),
+    "objects": (("fsspec",), "segments in S3, GCS and Azure"),
     "train": (("cv2", "imageio_ffmpeg", "lightgbm", "scipy"), "`rungwatch train`"),
 }
 
