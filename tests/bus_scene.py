@@ -207,7 +207,7 @@ class Counting(Unobserved):
     def discarded(self, topic: str) -> None:
         self.counts["discarded"] += 1
 
-    def standing(self, in_flight: int, paused: bool) -> None:
+    def standing(self, in_flight: int, paused: bool, away: str | None) -> None:
         self.counts["paused" if paused else "not paused"] += 1
 
     def lag(self, topic: str, partition: int, messages: int) -> None:

@@ -76,24 +76,36 @@ class BusMetrics:
             self.errors.labels("rejected", reason)
         self.errors.labels("discarded", LOST)
 
-    def observer(self, role: str, alive: Callable[[], None] | None = None) -> "BusObserver":
+    def observer(
+        self,
+        role: str,
+        alive: Callable[[], None] | None = None,
+        bus: Callable[[str | None], None] | None = None,
+    ) -> "BusObserver":
         """Return what one runner is given as its observer.
 
         Args:
             role: Which runner of the process, such as `worker` or `series`.
             alive: Called at every sign of life, such as the beat of `Health.heart`.
+            bus: Told why the bus does not answer, or None that it does.
         """
-        return BusObserver(self, role, alive)
+        return BusObserver(self, role, alive, bus)
 
 
 class BusObserver:
     """Has the methods that a runner of `pipeline.stream` calls."""
 
-    def __init__(self, families: BusMetrics, role: str, alive: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        families: BusMetrics,
+        role: str,
+        alive: Callable[[], None] | None,
+        bus: Callable[[str | None], None] | None,
+    ) -> None:
         self._families = families
         self._in_flight = families.in_flight.labels(role)
         self._paused = families.paused.labels(role)
-        self._alive = alive
+        self._alive, self._bus = alive, bus
 
     def received(self, topic: str) -> None:
         self._families.received.labels(topic).inc()
@@ -114,11 +126,13 @@ class BusObserver:
         del topic
         self._families.errors.labels("discarded", LOST).inc()
 
-    def standing(self, in_flight: int, paused: bool) -> None:
+    def standing(self, in_flight: int, paused: bool, away: str | None) -> None:
         self._in_flight.set(in_flight)
         self._paused.set(paused)
         if self._alive:
             self._alive()
+        if self._bus:
+            self._bus(away)
 
     def lag(self, topic: str, partition: int, messages: int) -> None:
         self._families.lag.labels(topic, partition).set(messages)

@@ -80,6 +80,10 @@ class Flag:
     def bad(self, reason: str) -> None:
         self._reason = reason
 
+    def is_because(self, reason: str | None) -> None:
+        """None: it is well."""
+        self._reason = reason
+
     def reason(self) -> str | None:
         return self._reason
 

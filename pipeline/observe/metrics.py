@@ -21,7 +21,7 @@ from pipeline.observe.freshness import Delivered, Freshness
 # and global, which is why this package is its only user.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-STAGES = ("fetch", "decode", "prepare", "model", "publish", "write")
+STAGES = ("fetch", "decode", "prepare", "model", "write")
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """From a publication on a quiet machine to the longest that a decoder may take (`DecodeLimits.max_seconds`)."""
 
@@ -49,7 +49,7 @@ class Metrics:
         self._stages = Histogram(
             "rungwatch_stage_seconds",
             "Seconds that one segment (model: one batch) takes per stage. The stage that grew is the one to look at: "
-            "fetch is the origin or the network, decode and prepare the cores, model the device, publish Kafka, "
+            "fetch is the origin or the network, decode and prepare the cores, model the device, "
             "write Redis.",
             ["stage"],
             buckets=STAGE_SECONDS,

@@ -69,6 +69,10 @@ class PointMetrics:
         """Count one finding of a playlist, a manifest or its origin."""
         self._findings_of[kind].inc()
 
+    def wrote(self, seconds: float) -> None:
+        """Count the time that one batch took to be stored."""
+        self._metrics.stage_took("write", seconds)
+
     def delivered(self, delay_seconds: float) -> None:
         """Say that a live point can be read, so long after its segment ended."""
         self._metrics.delivered("point", delay_seconds)

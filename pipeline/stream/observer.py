@@ -20,8 +20,11 @@ class Observer(Protocol):
     def discarded(self, topic: str) -> None:
         """An answer came when its partition was no longer ours."""
 
-    def standing(self, in_flight: int, paused: bool) -> None:
-        """How things stand; about once a second, also while the bus is away: a sign of life."""
+    def standing(self, in_flight: int, paused: bool, away: str | None) -> None:
+        """How things stand; about once a second: a sign of life.
+
+        `away`: why the bus does not answer, or has not answered yet; None: it does.
+        """
 
     def lag(self, topic: str, partition: int, messages: int) -> None:
         """How many messages lie after those received; about once a second."""
@@ -43,7 +46,7 @@ class Unobserved:
 
     def discarded(self, topic: str) -> None: ...
 
-    def standing(self, in_flight: int, paused: bool) -> None: ...
+    def standing(self, in_flight: int, paused: bool, away: str | None) -> None: ...
 
     def lag(self, topic: str, partition: int, messages: int) -> None: ...
 

@@ -67,6 +67,12 @@ class Outage:
         self._what = what
         self._waiting: set[Hashable] = set()
         self._since = 0.0
+        self._said = ""
+
+    @property
+    def reason(self) -> str | None:
+        """What was said when it went away; None: it is there."""
+        return self._said if self._waiting else None
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -74,6 +80,7 @@ class Outage:
     def began(self, who: Hashable, error: BaseException) -> None:
         if not self._waiting:
             self._since = time.monotonic()
+            self._said = str(error)
             log.warning("%s is away, waiting for it: %s", self._what, error)
         self._waiting.add(who)
 

@@ -60,6 +60,7 @@ class Runner:
         self._paused = False
         self._must_pause_again = False
         self._most_room = 1
+        self._has_polled = False
         self._failed_polls = 0
         self._failed_commits = 0
         self._is_ending = False
@@ -145,6 +146,7 @@ class Runner:
             self._poll_at = time.monotonic() + self._backoff.seconds(self._failed_polls, self._chance)
             return []
         self._failed_polls = 0
+        self._has_polled = True
         self._bus.over("poll")
         if self._must_pause_again:
             self._must_pause_again = False
@@ -173,7 +175,8 @@ class Runner:
     def _look(self, now: float) -> None:
         """Tell the gauges, and give partitions that stand still a fresh consumer."""
         self._look_at = now + min(LOOK_SECONDS, self._settings.still_seconds / 4)
-        self._observer.standing(self._handling.in_flight, self._paused)
+        away = self._bus.reason or (None if self._has_polled else "the bus was not reached yet")
+        self._observer.standing(self._handling.in_flight, self._paused, away)
         if self._consumer is None or self._bus:
             self._watchdog.excuse(now)
             return

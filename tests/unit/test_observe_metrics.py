@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.errors import REJECTIONS
 from pipeline.observe.bus import BusMetrics
+from pipeline.observe.health import Health
 from pipeline.observe.metrics import STAGES, Metrics
 from pipeline.observe.points import PointMetrics
 from pipeline.observe.scoring import ScoringMetrics
@@ -44,7 +45,7 @@ def everything() -> Metrics:
     scoring.waiting(2)
     scoring.watch_decoding(lambda: 5)
     points.delivered(3.5)
-    bus.observer("worker").standing(3, True)
+    bus.observer("worker").standing(3, True, None)
     bus.observer("worker").lag("rungwatch.segments", 0, 7)
     bus.observer("worker").received("rungwatch.segments")
     bus.observer("worker").finished("rungwatch.segments", 0.2)
@@ -162,7 +163,7 @@ def test_the_observer_of_a_runner_counts_what_the_runner_tells() -> None:
     observer.retried("t", "Transient")
     observer.rejected("t", "encrypted")
     observer.discarded("t")
-    observer.standing(7, True)
+    observer.standing(7, True, None)
     samples = read(metrics)
     assert samples['rungwatch_messages_received_total{topic="t"}'] == 1
     assert samples['rungwatch_message_seconds_count{topic="t"}'] == 1
@@ -175,11 +176,21 @@ def test_the_observer_of_a_runner_counts_what_the_runner_tells() -> None:
     assert signs == [1]
 
 
+def test_a_bus_that_is_away_makes_a_process_not_ready_until_it_is_back() -> None:
+    health = Health()
+    observer = BusMetrics(Metrics("1.2.3")).observer("worker", None, health.flag("bus", "not reached yet").is_because)
+    said = [health.ready()["bus"]]
+    for away in (None, "connection refused", None):
+        observer.standing(0, False, away)
+        said.append(health.ready()["bus"])
+    assert said == ["not reached yet", None, "connection refused", None]
+
+
 def test_two_runners_of_one_process_are_told_apart() -> None:
     metrics = Metrics("1.2.3")
     bus = BusMetrics(metrics)
-    bus.observer("worker").standing(7, True)
-    bus.observer("series").standing(2, False)
+    bus.observer("worker").standing(7, True, None)
+    bus.observer("series").standing(2, False, None)
     samples = read(metrics)
     assert (samples['rungwatch_in_flight{role="worker"}'], samples['rungwatch_in_flight{role="series"}']) == (7, 2)
 

@@ -35,8 +35,9 @@ class Process:
         self._before: dict[signal.Signals, object] = {}
 
     def observer(self, role: str) -> BusObserver:
-        """Return the observer of one runner; its silence makes the process unhealthy."""
-        return self._bus.observer(role, self.health.heart(role))
+        """Return the observer of one runner: its silence makes the process unhealthy, a bus that is away not ready."""
+        bus = self.health.flag(f"bus of {role}", "the bus was not reached yet")
+        return self._bus.observer(role, self.health.heart(role), bus.is_because)
 
     def __enter__(self) -> Self:
         self._endpoint = serve(self._settings, self.metrics, self.health)

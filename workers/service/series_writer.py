@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,6 +33,12 @@ class SeriesObserver(Protocol):
 
     def written(self, written: Written, skipped: int) -> None:
         """Points were stored, and so many segments noted as skipped for the first time."""
+
+    def wrote(self, seconds: float) -> None:
+        """Storing one batch took so long."""
+
+    def delivered(self, delay_seconds: float) -> None:
+        """A live point can be read, so long after its segment ended."""
 
     def found(self, kind: ManifestFindingKind) -> None:
         """A finding was stored."""
@@ -100,6 +107,7 @@ class SeriesProcessor:
 
     def _write(self, batch: list[_Waiting]) -> None:
         points: list[QualityPoint] = []
+        live_ends: list[float] = []
         skipped: list[SegmentSkipped] = []
         findings: list[ManifestFinding] = []
         good: list[_Waiting] = []
@@ -116,7 +124,10 @@ class SeriesProcessor:
                 findings.append(record)
             else:
                 points.append(QualityPoint.of(record))
+                if record.live:
+                    live_ends.append(record.start_seconds + record.duration_seconds)
         answer: Answer = Done()
+        begin = time.perf_counter()
         try:
             written = self._store.write(points)
             noted = self._store.skip(skipped)
@@ -125,6 +136,11 @@ class SeriesProcessor:
             answer = error
         else:
             self._tell(written, noted, findings)
+            if self._observer is not None:
+                self._observer.wrote(time.perf_counter() - begin)
+                now = time.time()
+                for end_seconds in live_ends:
+                    self._observer.delivered(now - end_seconds)
         for waiting in good:
             waiting.answer(answer)
 
