@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from services.redis_server import RedisServer
 
 from pipeline.series import EmbeddedRedis, SeriesStore, connect
 from pipeline.settings import RedisSettings
-from schemas import FindingKind, QualityPoint, TimeBasis
+from schemas import FindingKind, ManifestFinding, ManifestFindingKind, QualityPoint, TimeBasis
 from workers.cli.axis_time import AxisTimeType, length_seconds
 from workers.cli.series_pictures import runs
 
@@ -210,3 +212,27 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("7d", 604_800)])
 def test_lengths_are_read_as_people_write_them(text: str, seconds: float) -> None:
     assert length_seconds(text) == seconds
+
+
+def test_findings_are_listed_with_how_long_they_lasted(redis_urls: Callable[[str], str]) -> None:
+    settings = RedisSettings(url=SecretStr(redis_urls("redis 7")))
+    found_at = datetime.now(UTC)
+    stale = ManifestFinding(
+        finding_id="told/stale",
+        stream_id="told",
+        kind=ManifestFindingKind.STALE,
+        text="nothing new for 9 s",
+        found_at=found_at,
+        over_at=found_at + timedelta(seconds=20),
+    )
+    gone = stale.model_copy(
+        update={"finding_id": "told/gone", "kind": ManifestFindingKind.RUNG_GONE, "text": "360p", "over_at": None}
+    )
+    with closing(connect(settings)) as link:
+        SeriesStore(link, settings).find([stale, gone])
+    env = {"RUNGWATCH_REDIS_URL": redis_urls("redis 7")}
+    listed = rungwatch("findings", "told", **env).stdout
+    assert "stale (20 s)  nothing new for 9 s" in listed
+    assert "rung gone (still)  360p" in listed
+    still = rungwatch("findings", "told", "--open", "--format", "json", **env)
+    assert [each["kind"] for each in json.loads(still.stdout)] == ["rung_gone"]

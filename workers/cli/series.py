@@ -1,6 +1,7 @@
 """`rungwatch series`: points into Redis, and out of it as a table, a plot, a picture or data."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ EPILOG = """
 \b
 Examples:
   rungwatch series streams                          what is there
+  rungwatch series findings news --last 1h          what its playlists did that they should not
   rungwatch series query news                       everything of the stream news
   rungwatch series query news --last 1h --format plot
   rungwatch series query news --from 2026-03-01T20:00Z --to 2026-03-01T21:00Z --png evening.png
@@ -161,6 +163,34 @@ def latest(stream: str, model: str | None, format_name: str, redis: str | None, 
         series_formats.write_latest(found, sys.stdout)
     else:
         series_table.print_latest(found, sys.stdout)
+
+
+@series.command()
+@click.argument("stream")
+@click.option("--last", type=str, callback=lambda _c, _p, value: None if value is None else length_seconds(value),
+              metavar="LENGTH", help="Found in the last 30m, 1h, 7d.  [default: all that is kept]")  # fmt: skip
+@click.option("--open", "only_open", is_flag=True, help="Only what is not over.")
+@click.option("--format", "format_name", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@redis_option
+@state_option
+def findings(
+    stream: str, last: float | None, only_open: bool, format_name: str, redis: str | None, state: Path | None
+) -> None:
+    """Show what playlists, manifests and origins of STREAM did that they should not.
+
+    What was seen in the pictures (frozen, black, damaged) stands in `rungwatch series query`.
+    """
+    from workers.cli import series_formats, series_table  # noqa: PLC0415
+
+    with _queries(redis, state) as queries:
+        found = queries.findings(stream, None if last is None else time.time() - last)
+    found = [each for each in found if each.over_at is None or not only_open]
+    if format_name == "json":
+        series_formats.write_findings(found, sys.stdout)
+    elif found:
+        series_table.print_findings(found, sys.stdout)
+    else:
+        click.echo(f"nothing was found of {stream}", err=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from pipeline.series import SeriesPoint, StreamEntry
-from schemas import Basis, QualityPoint
+from schemas import Basis, ManifestFinding, QualityPoint
 from workers.cli.series_lines import Answer, Line
 
 COLUMNS = (
@@ -78,6 +78,10 @@ def write_streams(found: Sequence[StreamEntry], renditions: Sequence[Sequence[st
 
 def write_latest(found: Sequence[QualityPoint], stream: TextIO) -> None:
     _write([point.model_dump(mode="json") for point in found], stream)
+
+
+def write_findings(found: Sequence[ManifestFinding], stream: TextIO) -> None:
+    _write([finding.model_dump(mode="json", exclude_none=True) for finding in found], stream)
 
 
 def _line(line: Line) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from pipeline.report.table import LEVELS, STYLES, console_for
 from pipeline.report.words import WALL_CLOCK, as_duration, as_time, count, listed, printable
 from pipeline.series import SeriesPoint, StreamEntry, worst
-from schemas import QualityPoint, TimeBasis, quality_word
+from schemas import ManifestFinding, QualityPoint, Severity, TimeBasis, quality_word
 from workers.cli.series_lines import Answer, Line
 
 SPARK_CELLS = (8, 48)
@@ -21,6 +21,7 @@ SPARK_CELLS = (8, 48)
 GAP = 2
 """Columns of space after each column of the table."""
 NAME_WIDTH = 24
+FINDING_STYLES = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
 DAY_SECONDS = 86_400
 
 
@@ -84,6 +85,16 @@ def print_latest(found: Sequence[QualityPoint], stream: TextIO) -> None:
             Text(f"{printable(point.model_name)} @ {point.weights_hash[:12]}"),
         )
     console.print(rows)
+
+
+def print_findings(found: Sequence[ManifestFinding], stream: TextIO) -> None:
+    console = console_for(stream)
+    for each in found:
+        lasted = "still" if each.over_at is None else as_duration(round((each.over_at - each.found_at).total_seconds()))
+        line = Text(f"{each.found_at:%Y-%m-%d %H:%M:%S}  ")
+        line.append(f"{each.kind.value.replace('_', ' ')} ({lasted})", FINDING_STYLES[each.severity])
+        line.append(f"  {printable(f'{each.rendition_id}: ' if each.rendition_id else '')}{printable(each.text)}")
+        console.print(line, soft_wrap=True)
 
 
 def sparkline(points: Sequence[SeriesPoint], first_seconds: float, past_seconds: float, cells: int) -> Text:
