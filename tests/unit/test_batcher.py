@@ -22,9 +22,11 @@ class FakeDevice:
     seconds: float = 0.0
     fits: int = 1000
     batches: list[int] = field(default_factory=list)
+    entered: int = 0
     gate: threading.Event | None = None
 
     def predict(self, batch: list[Any]) -> list[Any]:
+        self.entered += len(batch)
         if self.gate is not None:
             self.gate.wait(30)
         if len(batch) > self.fits:
@@ -50,7 +52,7 @@ def test_what_waits_goes_together() -> None:
     device = FakeDevice(gate=threading.Event())
     with Batcher(device, 4) as batcher, ThreadPoolExecutor(9) as pool:  # type: ignore[arg-type]
         answers = [pool.submit(batcher.score, number) for number in range(9)]
-        wait_until(lambda: batcher._queue.full())
+        wait_until(lambda: device.entered + batcher._queue.qsize() == 9)
         assert device.gate is not None
         device.gate.set()
         assert sorted(answer.result() for answer in answers) == list(range(9))
