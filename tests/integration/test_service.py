@@ -1,69 +1,18 @@
 """The service as a user runs it: commands on a real Kafka and a real Redis; and `watch`, which needs neither."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bus_factory import fresh_name
+from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
 from ladder_factory import write_presentation
-from pydantic import SecretStr
 from services.kafka import Broker
 
-from pipeline.errors import Unavailable
-from pipeline.series import EmbeddedRedis, SeriesQueries, connect
-from pipeline.settings import RedisSettings
 from schemas import SegmentReady, SegmentScored
-
-WAIT_SECONDS = 180.0
-
-
-class Commands:
-    """`rungwatch` in processes of its own, all on the same Kafka, Redis and prefix."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self._folder = folder
-        self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-
-    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self._command(*words),
-            capture_output=True,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-            env=self._environment,
-            cwd=self._folder,
-        )
-
-    @property
-    def redis(self) -> RedisSettings:
-        return RedisSettings(
-            url=SecretStr(self._environment["RUNGWATCH_REDIS_URL"]), prefix=self._environment["RUNGWATCH_REDIS_PREFIX"]
-        )
-
-    @contextmanager
-    def running(self, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-        log = self._folder / f"{words[0]}-{time.monotonic_ns()}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                self._command(*words), stdout=out, stderr=out, env=self._environment, cwd=self._folder
-            )
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait(60)
-
-    def _command(self, *words: str | Path) -> list[str]:
-        return [sys.executable, "-m", "workers.cli.main", *map(str, words)]
 
 
 @pytest.fixture
@@ -105,28 +54,6 @@ def series(commands: Commands, *words: str | Path) -> dict[tuple[str, float], fl
         for line in json.loads(found.stdout)["renditions"]
         for point in line["points"]
     }
-
-
-def wait_for_points(count: int, settings: RedisSettings) -> None:
-    """Return when so many points are there; asked for without a process for each question, which would take longer."""
-    end = time.monotonic() + WAIT_SECONDS
-    with closing(connect(settings)) as link:
-        queries = SeriesQueries(link, settings)
-        while True:
-            with suppress(Unavailable):
-                found = [len(queries.points("film", each, resolution="raw")) for each in queries.renditions("film")]
-                if sum(found) >= count:
-                    return
-            assert time.monotonic() < end, f"fewer than {count} points"
-            time.sleep(0.1)
-
-
-def wait_for(commands: Commands, count: int) -> None:
-    wait_for_points(count, commands.redis)
-
-
-def wait_for_state(state: Path, count: int) -> None:
-    wait_for_points(count, RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis"))))
 
 
 def test_two_workers_of_which_one_is_killed_write_the_numbers_of_score(commands: Commands, media: Path) -> None:

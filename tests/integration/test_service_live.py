@@ -1,0 +1,122 @@
+"""A live stream as a user follows it: `watch` alone, `ingest` and `worker` over Kafka, a stop and a second start."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from bus_factory import fresh_name
+from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
+from pydantic import SecretStr
+from services.kafka import Broker
+from simulate_factory import make_encodes
+
+from pipeline.errors import Unavailable
+from pipeline.series import EmbeddedRedis, SeriesQueries, connect
+from pipeline.settings import RedisSettings
+from schemas import ManifestFindingKind
+from workers.simulate import Origin
+
+
+@pytest.fixture
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
+    with Origin(make_encodes(tmp_path_factory.getbasetemp())) as made:
+        yield made
+
+
+def points(commands: Commands, *words: str | Path) -> Counter[tuple[str, int]]:
+    """Return how often every segment of the stream `live` has a point, by its place on the clock."""
+    found = commands.run("series", "query", "live", "--resolution", "raw", "--format", "json", *words)
+    assert found.returncode == 0, found.stderr
+    return Counter(
+        (line["rendition_id"], round(point["start_seconds"]))
+        for line in json.loads(found.stdout)["renditions"]
+        for point in line["points"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["hls", "dash"])
+def test_watch_follows_until_it_is_stopped_and_goes_on(tmp_path: Path, origin: Origin, kind: str) -> None:
+    alone, state = Commands(tmp_path), tmp_path / "state"
+    url = origin.hls_url if kind == "hls" else origin.dash_url
+    with alone.running("watch", url, "--state", state, "--late-seconds", "600") as first:
+        name = stream_of(state)
+        wait_for_state(state, 9, name)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(60) == 0
+    with alone.running("watch", url, "--state", state, "--late-seconds", "600") as second:
+        wait_for_state(state, 18, name)
+        second.send_signal(signal.SIGINT)
+        assert second.wait(60) == 0
+    listed = json.loads(alone.run("series", "query", name, "--format", "json", "--state", state).stdout)
+    for line in listed["renditions"]:
+        starts = [round(point["start_seconds"]) for point in line["points"]]
+        assert starts == sorted(set(starts)), "a segment was scored under two times"
+        assert len(starts) >= 4
+
+
+def stream_of(state: Path) -> str:
+    settings = RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        with closing(connect(settings)) as link:
+            with suppress(Unavailable):
+                if found := SeriesQueries(link, settings).streams():
+                    return found[0].stream_id
+        time.sleep(0.2)
+    raise AssertionError("no stream was written")
+
+
+def test_a_fault_is_found_while_the_stream_is_followed_over_kafka(
+    tmp_path: Path, origin: Origin, broker: Broker, redis_urls: Callable[[str], str]
+) -> None:
+    name = fresh_name()
+    commands = Commands(
+        tmp_path,
+        RUNGWATCH_KAFKA_BOOTSTRAP=broker.bootstrap,
+        RUNGWATCH_KAFKA_PREFIX=f"{name}.",
+        RUNGWATCH_REDIS_URL=redis_urls("redis 7"),
+        RUNGWATCH_REDIS_PREFIX=name,
+    )
+    assert commands.run("topics", "create").returncode == 0
+    with (
+        commands.running("worker", "--host", "127.0.0.1", "--instance", "one"),
+        commands.running("series", "run"),
+        commands.running("ingest", origin.hls_url, "--state", tmp_path / "state", "--late-seconds", "600") as ingest,
+    ):
+        wait_for(commands, 6, "live")
+        origin.fault("stale", seconds=8)
+        wait_for_finding(commands, ManifestFindingKind.STALE)
+        wait_for(commands, 15, "live")
+        ingest.send_signal(signal.SIGTERM)
+        assert ingest.wait(60) == 0
+    assert set(points(commands).values()) == {1}
+    listed = commands.run("series", "findings", "live")
+    assert "stale" in listed.stdout
+    states = commands.run("sources", "--state", tmp_path / "state", "--format", "json")
+    assert [each["id"] for each in json.loads(states.stdout)] == ["live"]
+
+
+def wait_for_finding(commands: Commands, kind: ManifestFindingKind) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    with closing(connect(commands.redis)) as link:
+        queries = SeriesQueries(link, commands.redis)
+        while kind not in {found.kind for found in queries.findings("live")}:
+            assert time.monotonic() < end, f"{kind} was not found"
+            time.sleep(0.1)
+
+
+def test_check_finds_what_is_wrong_and_says_so_in_its_exit_code(tmp_path: Path, origin: Origin) -> None:
+    alone = Commands(tmp_path)
+    sound = alone.run("check", origin.hls_url, "--for", "4")
+    assert (sound.returncode, sound.stdout) == (0, "")
+    assert "no findings" in sound.stderr
+    origin.fault("stale", seconds=30)
+    broken = alone.run("check", origin.hls_url, "--for", "9", "--format", "json")
+    assert broken.returncode == 3
+    assert json.loads(broken.stdout.splitlines()[0])["kind"] == "stale"
+    assert alone.run("check", f"{origin.url}/nothing.m3u8").returncode == 4
