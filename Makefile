@@ -10,7 +10,7 @@ VIDEO ?=
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service clean
+.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -78,6 +78,9 @@ bench-memory: setup ## Score ten minutes of 1080p and print the memory it takes 
 
 bench-service: setup services ## Measure the service around decoder and model, on real Kafka and Redis (minutes)
 	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/service.py $(ARGS)
+
+bench-live: setup ## Follow 100 live ladders on one core for ten minutes: what is missed, and how late the rest is
+	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/live.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

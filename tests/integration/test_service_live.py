@@ -63,10 +63,9 @@ def stream_of(state: Path) -> str:
     settings = RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
     end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
-        with closing(connect(settings)) as link:
-            with suppress(Unavailable):
-                if found := SeriesQueries(link, settings).streams():
-                    return found[0].stream_id
+        with closing(connect(settings)) as link, suppress(Unavailable):
+            if found := SeriesQueries(link, settings).streams():
+                return found[0].stream_id
         time.sleep(0.2)
     raise AssertionError("no stream was written")
 

@@ -69,8 +69,9 @@ def scoring(
                 sheets=settings.service.sheets,
                 observer=observer,
             )
-            # A decoder busy on each, one clip before the model for each that it takes, and one being fetched.
-            yield Scoring(engine, pool, fetcher, model.identity, threads=decoders + most + 1)
+            # A clip for every decoder, a batch at the model, and the next one waiting: with half a batch less to wait,
+            # every other batch is a small one, and a device of fixed latency does a quarter less.
+            yield Scoring(engine, pool, fetcher, model.identity, threads=decoders + 2 * most)
 
 
 def _loaded(choice: ModelChoice) -> Model:
