@@ -6,35 +6,13 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from urllib.error import HTTPError
 
 import m3u8
 import pytest
-from simulate_factory import RUNGS, Clock, Viewer, make_encodes
+from simulate_factory import RUNGS
 
-from workers.simulate import KINDS, Encodes, Origin
-
-
-@pytest.fixture(scope="module")
-def encodes(tmp_path_factory) -> Encodes:
-    return make_encodes(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def origin(encodes, clock) -> Iterator[Origin]:
-    with Origin(encodes, clock=clock) as origin:
-        yield origin
-
-
-@pytest.fixture
-def viewer(origin, clock) -> Viewer:
-    return Viewer(origin, clock)
+from workers.simulate import KINDS
 
 
 def _control(origin, method, path, document=None, content_type="application/json") -> tuple[int, dict]:

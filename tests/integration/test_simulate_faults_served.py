@@ -2,38 +2,17 @@
 
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from urllib.error import URLError
 
 import m3u8
 import numpy as np
 import pytest
-from simulate_factory import DASH, EDGE, RUNGS, Clock, Viewer, luma, make_encodes
+from simulate_factory import DASH, EDGE, RUNGS, Viewer, luma
 
 from pipeline.errors import UsageError
-from workers.simulate import KINDS, Encodes, Origin, fmp4, scripted
-
-
-@pytest.fixture(scope="module")
-def encodes(tmp_path_factory) -> Encodes:
-    return make_encodes(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def origin(encodes, clock) -> Iterator[Origin]:
-    with Origin(encodes, clock=clock) as origin:
-        yield origin
-
-
-@pytest.fixture
-def viewer(origin, clock) -> Viewer:
-    return Viewer(origin, clock)
+from workers.simulate import KINDS, Origin, fmp4, scripted
 
 
 def _bytes_of(viewer, number, rung="72p") -> int:

@@ -7,19 +7,9 @@ import av
 import m3u8
 import numpy as np
 import pytest
-from simulate_factory import EDGE, RUNGS, Clock, Viewer, luma, make_encodes
+from simulate_factory import EDGE, RUNGS, Viewer, luma
 
-from workers.simulate import Encodes, Origin, fmp4
-
-
-@pytest.fixture(scope="module")
-def encodes(tmp_path_factory) -> Encodes:
-    return make_encodes(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from workers.simulate import Origin, fmp4
 
 
 @pytest.fixture

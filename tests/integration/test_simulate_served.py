@@ -3,7 +3,6 @@
 import re
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.error import HTTPError
 
@@ -12,30 +11,9 @@ import imageio_ffmpeg
 import m3u8
 import numpy as np
 import pytest
-from simulate_factory import DASH, EDGE, NOW_SECONDS, RUNGS, Clock, Viewer, luma, make_encodes
+from simulate_factory import DASH, EDGE, NOW_SECONDS, RUNGS, Viewer, luma
 
-from workers.simulate import Encodes, Origin, fmp4, transport
-
-
-@pytest.fixture(scope="module")
-def encodes(tmp_path_factory) -> Encodes:
-    return make_encodes(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def origin(encodes, clock) -> Iterator[Origin]:
-    with Origin(encodes, clock=clock) as origin:
-        yield origin
-
-
-@pytest.fixture
-def viewer(origin, clock) -> Viewer:
-    return Viewer(origin, clock)
+from workers.simulate import Origin, fmp4, transport
 
 
 def _seconds(duration: str) -> float:

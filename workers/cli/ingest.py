@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from workers.cli.options import kafka_option, ladder_options
+from workers.cli.options import kafka_option, ladder_options, live_options
 
 EXIT_SOME_FAILED, EXIT_NOTHING = 3, 4
 
@@ -36,21 +36,7 @@ Exit codes:
     metavar="FILE",
     help="Follow the sources that this YAML file lists; it is read again when it changes.",
 )
-@click.option("--once", is_flag=True, help="Of live streams, announce what they list now, and end.")
-@click.option(
-    "--late-seconds",
-    type=click.FloatRange(1),
-    default=60.0,
-    show_default=True,
-    help="Live segments that wait longer than this for a worker are skipped and counted.",
-)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Keep there what was announced of live streams, so that a restart announces nothing twice.  "
-    "[default: RUNGWATCH_STATE_FOLDER, ~/.local/state/rungwatch]",
-)
+@live_options
 @ladder_options
 @click.option("--dry-run", is_flag=True, help="Print the events as JSON lines; publish nothing, needs no Kafka.")
 @kafka_option

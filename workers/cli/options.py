@@ -53,6 +53,25 @@ ladder_options = _with(
                  help="How a plain file is cut."),
 )  # fmt: skip
 
+access_options = _with(
+    click.option("--root", "roots", multiple=True, metavar="DIR",
+                 type=click.Path(exists=True, file_okay=False, path_type=Path),
+                 help="Read local files below this folder, and nothing else from disk; may be repeated.  "
+                 "[default: the current one]"),
+    click.option("--host", "hosts", multiple=True, metavar="NAME",
+                 help="Read http(s) from this host; may be repeated; '*': any.  "
+                 "[default: RUNGWATCH_FETCH_HOSTS; none]"),
+)  # fmt: skip
+
+live_options = _with(
+    click.option("--once", is_flag=True, help="Of live streams, take what they list now, and end."),
+    click.option("--late-seconds", type=click.FloatRange(1), default=60.0, show_default=True,
+                 help="Live segments that wait longer than this are skipped and counted."),
+    click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                 help="Keep there what a later run goes on from.  "
+                 "[default: RUNGWATCH_STATE_FOLDER, ~/.local/state/rungwatch]"),
+)  # fmt: skip
+
 kafka_option = click.option(
     "--kafka",
     metavar="HOST:PORT,...",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from workers.cli.options import ladder_options, model_options, port_option, sampler_options
+from workers.cli.options import ladder_options, live_options, model_options, port_option, sampler_options
 
 EXIT_SOME_FAILED, EXIT_NOTHING = 3, 4
 
@@ -27,22 +27,9 @@ Exit codes:
 
 @click.command(epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PATH_OR_URL...")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Keep bus, points and progress there.  [default: RUNGWATCH_STATE_FOLDER, ~/.local/state/rungwatch]",
-)
 @click.option("--again", is_flag=True, help="Score also what was scored before.")
-@click.option("--once", is_flag=True, help="Of live streams, score what they list now, and end.")
-@click.option(
-    "--late-seconds",
-    type=click.FloatRange(1),
-    default=60.0,
-    show_default=True,
-    help="Live segments that wait longer than this are skipped and counted.",
-)
 @click.option("--redis", metavar="URL", help="Write to this Redis.  [default: one of our own, in DIR]")
+@live_options
 @ladder_options
 @sampler_options
 @model_options

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from workers.cli.options import kafka_option, model_options, port_option, sampler_options
+from workers.cli.options import access_options, kafka_option, model_options, port_option, sampler_options
 
 EPILOG = """
 \b
@@ -25,14 +25,7 @@ Exit codes:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--root", "roots", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-    help="Read local files below this folder, and nothing else from disk; may be repeated.  [default: the current one]",
-)  # fmt: skip
-@click.option(
-    "--host", "hosts", multiple=True, metavar="NAME",
-    help="Read http(s) from this host; may be repeated; '*': any.  [default: RUNGWATCH_FETCH_HOSTS; none]",
-)  # fmt: skip
+@access_options
 @click.option("--group", default="workers", show_default=True, help="Workers of one group share the segments.")
 @click.option(
     "--instance",
