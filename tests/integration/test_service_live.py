@@ -70,18 +70,23 @@ def stream_of(state: Path) -> str:
     raise AssertionError("no stream was written")
 
 
-def test_a_fault_is_found_while_the_stream_is_followed_over_kafka(
-    tmp_path: Path, origin: Origin, broker: Broker, redis_urls: Callable[[str], str]
-) -> None:
+@pytest.fixture
+def commands(tmp_path: Path, broker: Broker, redis_urls: Callable[[str], str]) -> Commands:
     name = fresh_name()
-    commands = Commands(
+    made = Commands(
         tmp_path,
         RUNGWATCH_KAFKA_BOOTSTRAP=broker.bootstrap,
         RUNGWATCH_KAFKA_PREFIX=f"{name}.",
         RUNGWATCH_REDIS_URL=redis_urls("redis 7"),
         RUNGWATCH_REDIS_PREFIX=name,
     )
-    assert commands.run("topics", "create").returncode == 0
+    assert made.run("topics", "create").returncode == 0
+    return made
+
+
+def test_a_fault_is_found_while_the_stream_is_followed_over_kafka(
+    tmp_path: Path, commands: Commands, origin: Origin
+) -> None:
     with (
         commands.running("worker", "--host", "127.0.0.1", "--instance", "one"),
         commands.running("series", "run"),
@@ -119,3 +124,36 @@ def test_check_finds_what_is_wrong_and_says_so_in_its_exit_code(tmp_path: Path, 
     assert broken.returncode == 3
     assert json.loads(broken.stdout.splitlines()[0])["kind"] == "stale"
     assert alone.run("check", f"{origin.url}/nothing.m3u8").returncode == 4
+
+
+def test_sources_of_a_file_come_and_go_while_it_is_followed(tmp_path: Path, commands: Commands, origin: Origin) -> None:
+    config, state = tmp_path / "sources.yaml", tmp_path / "state"
+
+    def sources(*named: tuple[str, str]) -> None:
+        lines = [f"  - {{id: {name}, url: '{url}'}}" for name, url in named]
+        config.write_text("\n".join(["sources:", *lines]))
+
+    def states() -> dict[str, str]:
+        listed = commands.run("sources", "--state", state, "--format", "json")
+        return {each["id"]: each["state"] for each in json.loads(listed.stdout)} if listed.stdout else {}
+
+    sources(("news", origin.hls_url), ("broken", f"{origin.url}/nothing.m3u8"))
+    with commands.running("ingest", "--config", config, "--state", state) as ingest:
+        wait_until(lambda: states() == {"news": "following", "broken": "failed"})
+        listed = commands.run("sources", "--state", state)
+        assert listed.returncode == 3
+        assert "nothing.m3u8: the server answered 404" in listed.stdout
+        sources(("news", origin.hls_url), ("sport", origin.dash_url))
+        wait_until(lambda: states() == {"news": "following", "sport": "following"})
+        config.write_text("sources: [")
+        time.sleep(1.5)
+        assert states() == {"news": "following", "sport": "following"}
+        ingest.send_signal(signal.SIGTERM)
+        assert ingest.wait(60) == 0
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.2)

@@ -51,17 +51,13 @@ def _print(found: "list[SourceState]") -> None:
     from workers.cli.series_table import table  # noqa: PLC0415
 
     console = console_for(sys.stdout)
-    rows = table("Source", "State", "Rungs>", "Segments>", "Newest", "What is wrong")
+    rows = table("Source", "State", "Rungs>", "Segments>", "Newest")
     for each in found:
         age = "–" if each.seen_seconds is None else f"{as_duration(round(time.time() - each.seen_seconds))} ago"
-        wrong = "; ".join([*([each.error] if each.error else []), *each.findings]) or "–"
         style = "green" if each.state in ("following", "ended") else "bold red"
-        rows.add_row(
-            Text(printable(each.id), "bold"),
-            Text(each.state, style),
-            f"{each.renditions}",
-            f"{each.announced}",
-            age,
-            Text(printable(wrong)),
-        )
+        name = Text(printable(each.id), "bold")
+        rows.add_row(name, Text(each.state, style), f"{each.renditions}", f"{each.announced}", age)
     console.print(rows)
+    for each in found:
+        for wrong in ([each.error] if each.error else []) + list(each.findings):
+            console.print(Text(f"{printable(each.id)}: {printable(wrong)}"), soft_wrap=True)
