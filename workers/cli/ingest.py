@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from workers.cli.options import kafka_option, ladder_options, live_options
+from workers.cli.options import kafka_option, ladder_options, live_options, port_option
 
 EXIT_SOME_FAILED, EXIT_NOTHING = 3, 4
 
@@ -40,6 +40,7 @@ Exit codes:
 @ladder_options
 @click.option("--dry-run", is_flag=True, help="Print the events as JSON lines; publish nothing, needs no Kafka.")
 @kafka_option
+@port_option
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 def ingest(
     inputs: tuple[str, ...],
@@ -53,6 +54,7 @@ def ingest(
     segment_seconds: float,
     dry_run: bool,
     kafka: str | None,
+    port: int | None,
     quiet: bool,
 ) -> None:
     """Announce every segment of files, folders and playlists, so that workers score them.
@@ -71,7 +73,7 @@ def ingest(
     if bool(inputs) == (config is not None):
         raise click.UsageError("Give either PATH_OR_URL... or --config FILE.")
     say = _nothing if quiet else _say
-    settings = settings_with(kafka=kafka)
+    settings = settings_with(kafka=kafka, port=port)
     options = FeedOptions(ladder, basis == "auto", display_height, segment_seconds, not once, late_seconds)
     folder = state or state_folder("ingest")
     tally = Tally()

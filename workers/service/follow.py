@@ -6,10 +6,10 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.errors import Rejected, Transient
 from pipeline.ingest import shown
@@ -25,6 +25,25 @@ _MOST_PAUSE_SECONDS = 60.0
 _REJECTED_PAUSE_SECONDS = 30.0  # what cannot be followed may be repaired; asking often does not help
 _LEAST_WAIT_SECONDS = 0.05
 _IDLE_SECONDS = 0.2
+
+
+class FollowObserver(Protocol):
+    """Is told how following goes; metrics stand behind it. From many threads."""
+
+    def looked(self, seconds: float) -> None:
+        """One look took so long."""
+
+    def parts_late(self, seconds: float) -> None:
+        """The latest parts of a low-latency presentation were so late."""
+
+
+@runtime_checkable
+class _LowLatency(Protocol):
+    """A presentation that knows how late its parts were."""
+
+    @property
+    def part_late_seconds(self) -> Mapping[str, float]: ...
+
 
 Open = Callable[[SourceSpec], Presentation]
 """Makes a presentation. Raises Rejected, Transient."""
@@ -74,11 +93,13 @@ class Follower:
         *,
         threads: int = 16,
         ends: bool = False,
+        observer: FollowObserver | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`ends`: `run` returns when every source has ended or cannot be followed; else failed ones are tried again."""
         self._open, self._sink, self._ends, self._clock = open_presentation, sink, ends, clock
         self._threads = threads
+        self._observer = observer
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, _Followed]] = []
         self._count = itertools.count()
@@ -160,7 +181,9 @@ class Follower:
         try:
             if followed.presentation is None:
                 followed.presentation = self._open(followed.spec)
+            begin = time.perf_counter()
             update = followed.presentation.look()
+            self._tell(followed.presentation, time.perf_counter() - begin)
         except (Rejected, Transient) as error:
             return self._after(followed, error)
         if is_first or followed.state == "backing off":
@@ -180,6 +203,13 @@ class Follower:
             followed.state = "ended"
             return None
         return max(_LEAST_WAIT_SECONDS, update.wait_seconds)
+
+    def _tell(self, presentation: Presentation, seconds: float) -> None:
+        if self._observer is None:
+            return
+        self._observer.looked(seconds)
+        if isinstance(presentation, _LowLatency) and (late := presentation.part_late_seconds):
+            self._observer.parts_late(max(late.values()))
 
     def _after(self, followed: _Followed, error: Rejected | Transient) -> float | None:
         followed.failures += 1

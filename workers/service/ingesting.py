@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.ingest import Fetcher
+from pipeline.observe.ingest import IngestMetrics
 from pipeline.settings import Settings
 from pipeline.stream.kafka import KafkaBusProducer
 from pipeline.stream.topics import Topics
@@ -55,12 +56,13 @@ def run_ingest(
         producer = stack.enter_context(closing(KafkaBusProducer(settings.kafka)))
         known = stack.enter_context(closing(Announced(state / "announced.sqlite", str(options.against_ladder))))
         source = f"rungwatch/ingest/{socket.gethostname()}/{os.getpid()}"
-        sink = BusSink(Patient(producer), topics, source, known, say)
+        metrics = IngestMetrics(process.metrics)
+        sink = BusSink(Patient(producer), topics, source, known, say, metrics)
         loops: dict[str, Loop] = {}
         if config is None:
-            following = follow(settings, fetcher, streams, options, sink, ends=True)
+            following = follow(settings, fetcher, streams, options, sink, ends=True, observer=metrics)
         else:
-            following = follower(settings, fetcher, sink, ends=False)
+            following = follower(settings, fetcher, sink, ends=False, observer=metrics)
             following.set_sources(read_sources(config))
             loops["config"] = _Reloading(config, following).run
 
@@ -68,7 +70,8 @@ def run_ingest(
             following.run(stop)
             stop.set()  # all streams have ended
 
-        loops["states"] = lambda stop: _write_states(following, state / STATES, stop)
+        beat = process.health.heart("states")
+        loops["states"] = lambda stop: _write_states(following, state / STATES, metrics, beat, stop)
         process.run(follow=run, **loops)
         write_states(state / STATES, following.states())
 
@@ -103,6 +106,11 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _write_states(following: Follower, path: Path, stop: threading.Event) -> None:
+def _write_states(
+    following: Follower, path: Path, metrics: IngestMetrics, beat: Callable[[], None], stop: threading.Event
+) -> None:
     while not stop.wait(_LOOK_SECONDS):
-        write_states(path, following.states())
+        states = following.states()
+        write_states(path, states)
+        metrics.sources(each.state for each in states)
+        beat()

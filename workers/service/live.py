@@ -6,12 +6,19 @@ from pipeline.ingest import Fetcher
 from pipeline.ingest.presentation import Presentation
 from pipeline.settings import Settings
 from workers.service.feed import FeedOptions, Live
-from workers.service.follow import Follower, Open, Sink
+from workers.service.follow import Follower, FollowObserver, Open, Sink
 from workers.service.sources import SourceSpec
 
 
 def follow(
-    settings: Settings, fetcher: Fetcher, streams: Iterable[Live], options: FeedOptions, sink: Sink, *, ends: bool
+    settings: Settings,
+    fetcher: Fetcher,
+    streams: Iterable[Live],
+    options: FeedOptions,
+    sink: Sink,
+    *,
+    ends: bool,
+    observer: FollowObserver | None = None,
 ) -> Follower:
     """Return a follower of streams that were found live."""
     specs = [
@@ -24,14 +31,16 @@ def follow(
         )
         for stream in streams
     ]
-    found = follower(settings, fetcher, sink, ends=ends)
+    found = follower(settings, fetcher, sink, ends=ends, observer=observer)
     found.set_sources(specs)
     return found
 
 
-def follower(settings: Settings, fetcher: Fetcher, sink: Sink, *, ends: bool) -> Follower:
+def follower(
+    settings: Settings, fetcher: Fetcher, sink: Sink, *, ends: bool, observer: FollowObserver | None = None
+) -> Follower:
     """Return a follower of nothing yet."""
-    return Follower(opener(settings, fetcher), sink, threads=settings.service.looks, ends=ends)
+    return Follower(opener(settings, fetcher), sink, threads=settings.service.looks, ends=ends, observer=observer)
 
 
 def opener(settings: Settings, fetcher: Fetcher) -> Open:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pipeline.errors import Rejected, Transient
 from pipeline.ingest import shown
 from pipeline.ingest.presentation import Update
+from pipeline.observe.ingest import IngestMetrics
 from pipeline.stream.topics import Topics
 from schemas import ManifestFinding, SegmentReady
 from workers.failed import Failed, dead_letter
@@ -23,8 +24,15 @@ class BusSink:
     """Implements `Sink`: publishes, and says one line on the screen for what a person wants to know."""
 
     def __init__(
-        self, outbox: Outbox, topics: Topics, source: str, known: Announced, say: Callable[[str], None]
+        self,
+        outbox: Outbox,
+        topics: Topics,
+        source: str,
+        known: Announced,
+        say: Callable[[str], None],
+        metrics: IngestMetrics,
     ) -> None:
+        self._metrics = metrics
         self._outbox, self._topics, self._source, self._known, self._say = outbox, topics, source, known, say
         self.announced = 0
         self.repeated = 0
@@ -37,10 +45,13 @@ class BusSink:
             return False
         self._outbox.send(publication(self._topics.segments, event, self._source), lambda: self._known.add(event))
         self.announced += 1
+        self._metrics.announced()
         return True
 
     def finding(self, finding: ManifestFinding) -> None:
         """See `Sink.finding`."""
+        if finding.over_at is None:
+            self._metrics.found(finding.kind)
         state = "over: " if finding.over_at else ""
         self._say(f"{finding.stream_id}: {state}{finding.text}")
         self._outbox.send(publication(self._topics.findings, finding, self._source))

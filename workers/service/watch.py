@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pipeline.ingest import Fetcher
+from pipeline.observe.ingest import IngestMetrics
 from pipeline.observe.points import PointMetrics
 from pipeline.observe.scoring import ScoringMetrics
 from pipeline.series import EmbeddedRedis, Link, SeriesQueries, SeriesStore
@@ -152,14 +153,16 @@ def run_watch(
             ).run
 
         watching = _Watching(bus, {name: read for name, (_, read) in processors.items()}, display, link, redis)
-        sink = BusSink(Patient(bus.producer()), topics, source, known, display.say)
+        following = IngestMetrics(process.metrics)
+        sink = BusSink(Patient(bus.producer()), topics, source, known, display.say, following)
         announcer = Announcer(bus.producer(), topics, source, known)
         feed = Feed(settings, fetcher, made.pool, feed_options)
 
         def announce(stop: threading.Event) -> None:
             announcer.announce(feed.read(inputs), display.say, stop, watching.tally)
             watching.sink = sink
-            follow(settings, fetcher, watching.tally.live, feed_options, sink, ends=True).run(stop)
+            live = watching.tally.live
+            follow(settings, fetcher, live, feed_options, sink, ends=True, observer=following).run(stop)
             watching.is_fed = not stop.is_set()
 
         if seconds is not None:
