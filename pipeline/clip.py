@@ -55,6 +55,8 @@ class SegmentFacts:
     """Mean quantiser of the sampled pictures on the codec's own scale (H.264, VP9); None: not exported."""
     interlaced: bool = False
     still: bool = False
+    audio_lag_seconds: float | None = None
+    """How much later than the first picture the sound beside it begins; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)

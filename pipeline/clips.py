@@ -286,6 +286,7 @@ class _Ledger:
             qp_mean=qp_mean,
             interlaced=media.interlaced,
             still=media.still or self.pictures == 1,
+            audio_lag_seconds=media.audio_lag_seconds if self._window.start_seconds is None else None,
         )
 
     def _duration(self, media: Media) -> float:

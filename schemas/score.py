@@ -79,6 +79,8 @@ class MediaFacts(Record):
     bitrate_bps: int | None = Field(default=None, ge=0)
     """Video packets only, over the segment's duration; None for a still."""
     interlaced: bool = False
+    audio_lag_seconds: float | None = Field(default=None, allow_inf_nan=False)
+    """How much later than the first picture the sound in the same file begins; None: there is none."""
 
 
 class SegmentScored(Record):

@@ -212,4 +212,5 @@ def _media(clip: Clip) -> MediaFacts:
         duration_seconds=facts.duration_seconds,
         bitrate_bps=bitrate,
         interlaced=facts.interlaced,
+        audio_lag_seconds=facts.audio_lag_seconds,
     )

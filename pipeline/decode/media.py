@@ -71,6 +71,8 @@ class Media:
     end_seconds: float | None
     """End of the last picture, exclusive: as the headers or the packets say, and exact once all is decoded.
     None: not known before all is decoded."""
+    audio_lag_seconds: float | None
+    """How much later than the first picture the sound begins, by the container; None: there is no sound."""
     interlaced: bool
     """An interlaced picture has come by; such pictures are deinterlaced (bwdif), one for one."""
 
@@ -166,6 +168,7 @@ class Media:
         if first is None:
             raise self._nothing_came_out()
         self.start_seconds = first.time_seconds
+        self.audio_lag_seconds = opening.audio_lag(self._input.container, stream)
         if self.still:
             self.end_seconds = self.start_seconds
         elif held is not None:

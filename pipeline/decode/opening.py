@@ -170,3 +170,13 @@ def is_still(container: av.container.InputContainer, stream: av.VideoStream) -> 
         return True
     brand = container.metadata.get("major_brand", "")
     return brand.strip() in ("avif", "heic", "heix", "mif1") and stream.frames <= 1
+
+
+def audio_lag(container: av.container.InputContainer, video: av.VideoStream) -> float | None:
+    """Return how much later than the pictures the sound begins; None: there is none, or its start is not stated."""
+    sound = next(iter(container.streams.audio), None)
+    if sound is None or sound.start_time is None or video.start_time is None:
+        return None
+    if sound.time_base is None or video.time_base is None:
+        return None
+    return float(sound.start_time * sound.time_base - video.start_time * video.time_base)

@@ -10,6 +10,7 @@ from schemas import ManifestFinding, ManifestFindingKind, SegmentReady, SegmentS
 
 _OVER_DECLARED = 1.5  # of the mean; single segments swing, and players look ahead over several
 _SEGMENTS = 5
+_AUDIO_APART_SECONDS = 0.1  # what viewers begin to notice, and more than a frame of sound and a frame of video together
 _RENDITIONS = 4096  # remembered
 _SAME_CODEC = {"h265": "hevc", "avc": "h264"}
 
@@ -39,6 +40,7 @@ class Contradictions:
             for kind, text in (
                 (ManifestFindingKind.CODEC, _codec(event, record)),
                 (ManifestFindingKind.BANDWIDTH, _bandwidth(event, record, seen.bits)),
+                (ManifestFindingKind.AUDIO_VIDEO_START, _audio(record)),
             ):
                 lasting = seen.lasting.get(kind)
                 if text and lasting is None:
@@ -76,6 +78,14 @@ def _bandwidth(event: SegmentReady, record: SegmentScored, bits: deque[tuple[flo
         f"the last {_SEGMENTS} segments have {mean / 1e6:.2f} Mbit/s of video, and {declared / 1e6:.2f} Mbit/s are "
         "declared: players choose this rendition too early; correct BANDWIDTH or the encoder's rate control"
     )
+
+
+def _audio(record: SegmentScored) -> str | None:
+    lag = record.media.audio_lag_seconds
+    if lag is None or abs(lag) <= _AUDIO_APART_SECONDS:
+        return None
+    way = "after" if lag > 0 else "before"
+    return f"sound begins {abs(lag) * 1000:.0f} ms {way} the pictures; cut both at the same time"
 
 
 def _finding(
