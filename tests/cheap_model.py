@@ -21,7 +21,6 @@ class CheapModel:
     def measure(self, clip: Clip, *, hide_stream: bool) -> Measured:
         cells = clip.shown.astype(np.float32)
         return Measured(
-            cells=clip.coded,
             frame=np.abs(np.diff(cells, axis=-1)).mean(axis=(1, 2, 3))[:, None],
             first=np.zeros(0, np.float32),
             facts=np.zeros(0, np.float32),
@@ -33,7 +32,6 @@ class CheapModel:
     ) -> Measured:
         differs = np.abs(shown.astype(np.float32) - sheet.astype(np.float32)).mean(axis=(1, 2, 3))[:, None]
         return Measured(
-            cells=measured.cells,
             frame=measured.frame,
             first=measured.first,
             facts=measured.facts,

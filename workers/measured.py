@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 class Measured:
     """A clip of T frames as the models see it. NaN: not known."""
 
-    cells: NDArray[np.uint8]  # [T, N, P, P] coded cells
     frame: NDArray[np.float32]  # [T, columns] see `workers.models.measure.FRAME`
     first: NDArray[np.float32]  # [columns] FIRST
     facts: NDArray[np.float32]  # [columns] FACTS

@@ -136,7 +136,6 @@ def _seen_at(measured: Measured, instants: Sequence[int]) -> Measured:
         return measured
     return replace(
         measured,
-        cells=measured.cells[instants],
         frame=measured.frame[instants],
         times=measured.times[instants],
     )

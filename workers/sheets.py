@@ -180,7 +180,6 @@ def _write(path: Path, sheet: Sheet) -> None:
         moving_times=series.times_seconds,
         moving=series.differences,
         shown=sheet.shown,
-        cells=measured.cells,
         frame=measured.frame,
         first=measured.first,
         facts=measured.facts,
@@ -206,7 +205,6 @@ def _read(path: Path) -> Sheet:
             ),
             shown=stored["shown"],
             measured=Measured(
-                cells=stored["cells"],
                 frame=stored["frame"],
                 first=stored["first"],
                 facts=stored["facts"],

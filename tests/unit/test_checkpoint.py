@@ -9,22 +9,30 @@ import torch
 from pipeline.errors import UsageError
 from workers.models import WEIGHTS, load_model
 from workers.models.checkpoint import load, save
+from workers.models.ladder_model import Architecture
 from workers.models.untrained import untrained
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
-    made = untrained("nano")
+    made = replace(untrained("nano"), revision=1_700_000_000)
     path = tmp_path / "nano.safetensors"
     identity = save(made, path)
     read = load(path)
     assert read.weights_hash == identity
-    assert (read.name, read.config, read.calibration, read.accuracy) == (
+    assert (read.name, read.calibration, read.accuracy, read.revision) == (
         made.name,
-        {**made.config, "network": {**made.config["network"], "depths": [1, 1, 2, 1], "heads": [1, 2, 4, 8]}},
         made.calibration,
         made.accuracy,
+        made.revision,
     )
+    assert Architecture.from_dict(read.config) == Architecture.from_dict(made.config)
     assert all(torch.equal(read.tensors[key], tensor) for key, tensor in made.tensors.items())
+
+
+def test_the_revision_of_a_model_is_that_of_its_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "nano.safetensors"
+    save(replace(untrained("nano"), revision=1_700_000_000), path)
+    assert load_model(str(path)).identity.revision == 1_700_000_000
 
 
 def test_the_same_content_has_the_same_hash(tmp_path: Path) -> None:
@@ -55,7 +63,7 @@ def test_shipped_weights_are_trained_measured_and_small(name: str) -> None:
     checkpoint = load(WEIGHTS[name])
     assert "SROCC" in checkpoint.accuracy
     assert WEIGHTS[name].stat().st_size < 20_000_000
-    assert {t.dtype for key, t in checkpoint.tensors.items() if key.startswith("network.")} <= {
+    assert {t.dtype for key, t in checkpoint.tensors.items() if key.startswith(("network.", "pixels."))} <= {
         torch.float16,
         torch.int64,
         torch.bool,

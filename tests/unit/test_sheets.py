@@ -27,7 +27,6 @@ def sheet_at(start: float, instants: int = 8, replaces: str | None = None) -> Sh
         ),
         shown=rng.integers(0, 255, (instants, 4, 64, 64), dtype=np.uint8),
         measured=Measured(
-            cells=rng.integers(0, 255, (instants, 4, 64, 64), dtype=np.uint8),
             frame=rng.normal(size=(instants, len(FRAME))).astype(np.float32),
             first=np.zeros(len(FIRST), np.float32),
             facts=np.zeros(len(FACTS), np.float32),

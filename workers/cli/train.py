@@ -1,4 +1,4 @@
-"""`rungwatch train`: make data, measure it, train, evaluate."""
+"""`rungwatch train`: make data, measure it, train, evaluate, calibrate to human scores."""
 
 import json
 import sys
@@ -14,14 +14,15 @@ _NEEDS = "cv2", "imageio_ffmpeg", "lightgbm", "scipy"
 
 @click.group()
 def train() -> None:
-    """Train a model of your own: synthesize, extract, run, evaluate.
+    """Train a model of your own: synthesize, extract, run, evaluate, calibrate.
 
     \b
     The whole way, on two cores, from a folder of pristine photographs and clips:
       rungwatch train synthesize SOURCES data/     encodes with known VMAF (hours)
       rungwatch train extract data/ samples/       decoded and measured as in production
-      rungwatch train run samples/ run/            trees, then the network on top of them
+      rungwatch train run samples/ run/            pixel networks, trees, temporal network
       rungwatch train evaluate run/nano.safetensors samples/
+      rungwatch train calibrate run/nano.safetensors mos.csv --out mine.safetensors
     """
     import importlib.util  # noqa: PLC0415
 
@@ -85,8 +86,9 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
 
     from workers.models.checkpoint import load  # noqa: PLC0415
     from workers.training.curves import draw  # noqa: PLC0415
-    from workers.training.evaluate import calibrate, describe, write  # noqa: PLC0415
+    from workers.training.evaluate import describe, set_intervals, write  # noqa: PLC0415
     from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
+    from workers.training.evaluation_page import write_page  # noqa: PLC0415
     from workers.training.extract import load_samples  # noqa: PLC0415
     from workers.training.train import Recipe  # noqa: PLC0415
     from workers.training.train import train as fit  # noqa: PLC0415
@@ -94,19 +96,20 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
     chosen = Recipe(**json.loads(recipe.read_text())) if recipe else Recipe()
     loaded = load_samples(samples)
     with Progress() as progress:
-        progress.say(f"{len(loaded)} clips; growing the trees")
+        progress.say(f"{len(loaded)} clips")
 
         def report(done: Any) -> None:
             progress.say(
-                f"epoch {done.epoch} of {done.epochs}, step {done.step} of {done.steps}, loss {done.loss:.4f}, "
-                f"about {done.left_seconds / 60:.0f} min left"
+                f"{done.part}: step {done.step} of {done.steps}, loss {done.loss:.4f}, "
+                f"about {done.left_seconds / 60:.0f} min left of it"
             )
 
         path = fit(loaded, out, replace(chosen, device=device), report, hours=hours)
-    calibrate(path, loaded)
+    set_intervals(path, loaded)
     contents = len({sample.content for sample in loaded if sample.split == "validation"})
     found = describe(path, measure(path, loaded), f"{contents} contents of our own making")
     write(found, out / "evaluation.json")
+    write_page(found, out / "evaluation.html")
     draw(out)
     click.echo(f"{path}: {load(path).accuracy}")
 
@@ -115,7 +118,8 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as JSON.")
-def evaluate(model: Path, samples: Path, out: Path | None) -> None:
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with charts.")
+def evaluate(model: Path, samples: Path, out: Path | None, html: Path | None) -> None:
     """Measure a checkpoint on the validation contents of SAMPLES, beside the baselines that it has to beat."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -135,3 +139,45 @@ def evaluate(model: Path, samples: Path, out: Path | None) -> None:
     Console(file=sys.stdout).print(table)
     if out:
         write(found, out)
+    if html:
+        from workers.training.evaluation_page import write_page  # noqa: PLC0415
+
+        write_page(found, html)
+
+
+@train.command()
+@click.argument("model", type=str)
+@click.argument("ratings", metavar="MOS.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The new checkpoint.")
+@click.option(
+    "--scale", type=(float, float), default=(1.0, 5.0), show_default=True, help="Worst and best of your scale."
+)
+@click.option("--display-height", type=click.IntRange(1), help="As for score.  [default: of each file]")
+def calibrate(model: str, ratings: Path, out: Path, scale: tuple[float, float], display_height: int | None) -> None:
+    """Fit MODEL's scores to your viewers' scores by a monotone map, and write it as a checkpoint of its own.
+
+    MOS.csv has the columns file (a path relative to it) and mos. Every file is scored alone. The map stands in the new
+    checkpoint's header: its scores are opinions, with your worst as 0 and your best as 100.
+    """
+    from pipeline.errors import UsageError  # noqa: PLC0415
+    from workers.models.checkpoint import save  # noqa: PLC0415
+    from workers.models.ladder_model import LadderModel  # noqa: PLC0415
+    from workers.models.registry import checkpoint_of  # noqa: PLC0415
+    from workers.training import opinion  # noqa: PLC0415
+
+    if scale[0] >= scale[1]:
+        raise UsageError(f"--scale {scale[0]:g} {scale[1]:g}: the worst must be below the best.")
+    rated = opinion.read_ratings(ratings, *scale)
+    checkpoint = opinion.plain(checkpoint_of(model))
+    scorer = LadderModel(checkpoint)
+    with Progress() as progress:
+        scores = []
+        for number, rating in enumerate(rated, start=1):
+            progress.say(f"{number} of {len(rated)}: {rating.file.name}")
+            scores.append(opinion.score_file(scorer, rating.file, display_height))
+    found = opinion.fit(scores, [rating.opinion for rating in rated])
+    save(opinion.with_map(checkpoint, found, len(rated)), out)
+    click.echo(
+        f"{out}: on {len(rated)} files, before SROCC {found.before.srocc:.3f} RMSE {found.before.rmse:.1f}, "
+        f"after SROCC {found.after.srocc:.3f} RMSE {found.after.rmse:.1f} (each file by what the others taught)"
+    )

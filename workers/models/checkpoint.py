@@ -15,13 +15,13 @@ from torch import Tensor
 
 from pipeline.errors import UsageError
 
-FORMAT = "rungwatch-checkpoint-1"
+FORMAT = "rungwatch-checkpoint-2"
 _HASH_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds. `tensors` are keyed ``network.*``, ``alone.*``, ``ladder.*`` and ``scale.*``."""
+    """What a file holds. `tensors` are keyed ``pixels.*``, ``network.*``, ``scale.*`` and by forest ``alone.*``, ..."""
 
     name: str
     tensors: dict[str, Tensor]
@@ -29,6 +29,8 @@ class Checkpoint:
     calibration: dict[str, Any]
     accuracy: str
     """One line: figures on held-out contents, and which they were."""
+    revision: int = 0
+    """Seconds since the epoch at the end of training: of two checkpoints of one name the newer has the greater."""
     weights_hash: str = ""
     """SHA-256 of the file, first 16 digits; empty before it is saved."""
 
@@ -43,6 +45,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "format": FORMAT,
         "name": checkpoint.name,
         "accuracy": checkpoint.accuracy,
+        "revision": checkpoint.revision,
         "config": json.dumps(checkpoint.config, sort_keys=True),
         "calibration": json.dumps(checkpoint.calibration, sort_keys=True),
     }
@@ -73,6 +76,7 @@ def load(path: Path) -> Checkpoint:
             config=json.loads(header["config"]),
             calibration=json.loads(header["calibration"]),
             accuracy=header["accuracy"],
+            revision=header["revision"],
             weights_hash=hash_of(path),
         )
     except (SafetensorError, KeyError, json.JSONDecodeError) as exc:

@@ -9,12 +9,13 @@ from pipeline.clip import Clip
 from workers.measured import Measured
 from workers.models import filters
 from workers.models.facts import FACTS, facts_of
+from workers.models.pixels import PIXELS
 
 _DRIFT = ("detail0", "detail1", "dct2", "dct2_zeros")
 """What is compared between the segment's first picture and later ones."""
 
-FRAME = (*filters.SPATIAL, *filters.SHOWN, *filters.MOTION, "difference")
-"""Measured on every sampled frame of a rung."""
+FRAME = (*filters.SPATIAL, *filters.SHOWN, *filters.MOTION, "difference", *PIXELS)
+"""Measured on every sampled frame of a rung, and what the pixel network says of it."""
 FIRST = (*(f"first_{name}" for name in _DRIFT), *(f"drift_{name}" for name in _DRIFT))
 """Measured once a clip: the first picture, and what later ones lost against it."""
 AGAINST = filters.AGAINST
@@ -24,8 +25,8 @@ _DIFFERENCE_FLOOR = 0.05
 
 
 @torch.inference_mode()
-def measure(clip: Clip, *, hide_stream: bool = False) -> Measured:
-    """Measure a clip by itself."""
+def measure(clip: Clip, said: NDArray[np.float32] | None = None, *, hide_stream: bool = False) -> Measured:
+    """Measure a clip by itself; `said` [T, len(PIXELS)] is what the pixel network says, None where it was not asked."""
     coded = torch.from_numpy(clip.coded).float()  # [T, N, P, P]
     spatial = filters.spatial(coded)
     if clip.shown is clip.coded:
@@ -36,9 +37,9 @@ def measure(clip: Clip, *, hide_stream: bool = False) -> Measured:
     motion = filters.motion(coded, torch.from_numpy(clip.before).float())
     difference = torch.tensor([[frame.difference] for frame in clip.frames])
     motion = torch.where(difference.isnan(), torch.nan, motion)  # no picture before: nothing was compared
-    frame = torch.cat([spatial, shown, motion, torch.log(difference + _DIFFERENCE_FLOOR)], dim=1).float()
+    pixels = torch.full((len(clip.frames), len(PIXELS)), torch.nan) if said is None else torch.from_numpy(said)
+    frame = torch.cat([spatial, shown, motion, torch.log(difference + _DIFFERENCE_FLOOR), pixels], dim=1).float()
     return Measured(
-        cells=clip.coded,
         frame=frame.numpy(),
         first=_first(clip, spatial),
         facts=facts_of(clip, hide_stream=hide_stream),
@@ -61,7 +62,6 @@ def compare(measured: Measured, shown: NDArray[np.uint8], best: Measured, sheet:
         raise ValueError(f"expected the shape of the reference's sheet {sheet.shape}, got {shown.shape}")
     differs = filters.against(torch.from_numpy(shown).float(), torch.from_numpy(sheet).float())
     return Measured(
-        cells=measured.cells,
         frame=measured.frame,
         first=measured.first,
         facts=measured.facts,

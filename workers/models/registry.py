@@ -19,10 +19,11 @@ def load_model(name_or_path: str = DEFAULT_MODEL, *, device: str = "cpu", allow_
     Raises:
         UsageError: No such model, no trained weights for it, or a device that is not there.
     """
-    return LadderModel(_checkpoint(name_or_path, allow_untrained=allow_untrained), device=_checked(device))
+    return LadderModel(checkpoint_of(name_or_path, allow_untrained=allow_untrained), device=_checked(device))
 
 
-def _checkpoint(name_or_path: str, *, allow_untrained: bool) -> Checkpoint:
+def checkpoint_of(name_or_path: str, *, allow_untrained: bool = False) -> Checkpoint:
+    """Return the checkpoint of a model by name, or the one at a path."""
     if name_or_path in WEIGHTS:
         return load(WEIGHTS[name_or_path])
     if name_or_path in ARCHITECTURES:

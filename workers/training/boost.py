@@ -1,11 +1,11 @@
-"""Grows the boosted trees of the default model: one forest that scores alone, one that scores against the ladder.
+"""Grows the boosted trees of the default model: forests that score alone and against the ladder, with and without the
+facts of the stream, and one that finds bad sources behind good encodes.
 
-Every clip is shown with and without the facts of its stream, so that the trees work without them. For the network,
-which corrects the trees, each training clip gets the guess of trees that have not seen its content (out of fold).
+For whatever learns from a forest, each training clip gets the guess of trees that have not seen its content.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import lightgbm
@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from workers.measured import Measured
 from workers.models.facts import FACTS, STREAM
-from workers.models.ladder_model import GUESS, Guesser, ladder_tree_row, tree_row
+from workers.models.ladder_model import (
+    GUESS,
+    RUINED_ODDS_IN_TRAINING,
+    Guesser,
+    both_say,
+    ladder_tree_row,
+    ruined_row,
+    tree_row,
+)
 from workers.models.trees import Trees
 from workers.training.extract import Sample, against
 
@@ -33,6 +41,10 @@ _SETTINGS = {
 }
 
 
+_FINDING = {"objective": "binary", "num_leaves": 8, "min_data_in_leaf": 20}
+_RUINED_TREES = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One thing to be scored: a clip alone, or against one reference."""
@@ -48,13 +60,19 @@ def cases_of(samples: Sequence[Sample], folds: int) -> list[Case]:
     for sample in samples:
         by_content[sample.content].append(sample)
     cases = []
-    for number, content in enumerate(sorted(by_content)):
+    for content, fold in folds_of(samples, folds).items():
         members = by_content[content]
         for sample in members:
-            cases.append(Case(sample, sample.measured, number % folds))
+            cases.append(Case(sample, sample.measured, fold))
             for reference in range(len(sample.references)):
-                cases.append(Case(sample, against(sample, reference, members), number % folds))
+                cases.append(Case(sample, against(sample, reference, members), fold))
     return cases
+
+
+def folds_of(samples: Sequence[Sample], folds: int) -> dict[str, int]:
+    """Return the fold of every content; contents in the order of their names."""
+    names = sorted({sample.content for sample in samples})
+    return {content: number % folds for number, content in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +96,29 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
     def both_alone(chosen: Sequence[Case]) -> dict[str, Trees]:
         return {"alone": alone(chosen, hide_stream=False), "alone_pixels": alone(chosen, hide_stream=True)}
 
+    scored_alone = [case for case in cases if case.measured.best is None]
     alone_of_fold = [both_alone([case for case in cases if case.fold != fold]) for fold in range(folds)]
+    both: dict[int, tuple[float, float]] = {}
+    for fold, forests in enumerate(alone_of_fold):
+        apart = [case.measured for case in scored_alone if case.fold == fold]
+        for measured, *said in zip(apart, *both_say(forests, apart), strict=True):
+            both[id(measured)] = (float(said[0]), float(said[1]))
+
+    def ruined(chosen: Sequence[Case]) -> dict[str, Trees]:
+        rows = [ruined_row(case.measured, *both[id(case.measured)]) for case in chosen]
+        hides = [float(case.sample.kind == "cascade") for case in chosen]
+        return {"ruined": _train(rows, hides, _RUINED_TREES, seed, threads, _FINDING)}
+
+    for fold in range(folds):
+        alone_of_fold[fold] |= ruined([case for case in scored_alone if case.fold != fold])
     # What is said of each reference by trees that have not seen it: the forests of the ladder must learn from
     # references as uncertain as those that they will meet.
     best_guess: dict[int, tuple[float, float]] = {}
     for fold, forests in enumerate(alone_of_fold):
-        apart = [case.measured for case in cases if case.fold == fold and case.measured.best is None]
-        for measured, *said in zip(apart, *Guesser(forests).of_alone(apart), strict=True):
-            best_guess[id(measured)] = (float(said[0]), float(said[1]))
+        apart = [case.measured for case in scored_alone if case.fold == fold]
+        with_facts, without, _ = Guesser(forests, RUINED_ODDS_IN_TRAINING).of_alone(apart)
+        for index, measured in enumerate(apart):
+            best_guess[id(measured)] = (float(with_facts[index]), float(without[index]))
 
     def ladder(chosen: Sequence[Case]) -> dict[str, Trees]:
         beside = [case for case in chosen if case.measured.best is not None]
@@ -99,10 +132,11 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
         return forests
 
     held_out = [
-        Guesser(alone_of_fold[fold] | ladder([case for case in cases if case.fold != fold])) for fold in range(folds)
+        Guesser(alone_of_fold[fold] | ladder([case for case in cases if case.fold != fold]), RUINED_ODDS_IN_TRAINING)
+        for fold in range(folds)
     ]
     return Grown(
-        guesser=Guesser(both_alone(cases) | ladder(cases)),
+        guesser=Guesser(both_alone(cases) | ruined(scored_alone) | ladder(cases)),
         guesses=_out_of_fold(held_out, cases, [case.measured for case in cases]),
         hidden=_out_of_fold(held_out, cases, [hidden(case.measured) for case in cases]),
     )
@@ -123,7 +157,14 @@ def hidden(measured: Measured) -> Measured:
     return replace(measured, facts=facts, best=hidden(measured.best) if measured.best else None)
 
 
-def _train(rows: list[NDArray[np.float32]], scores: list[float], trees: int, seed: int, threads: int) -> Trees:
+def _train(
+    rows: list[NDArray[np.float32]],
+    scores: list[float],
+    trees: int,
+    seed: int,
+    threads: int,
+    others: Mapping[str, object] | None = None,
+) -> Trees:
     data = lightgbm.Dataset(np.stack(rows), np.array(scores))
-    settings = {**_SETTINGS, "seed": seed, "num_threads": threads}
+    settings = {**_SETTINGS, **(others or {}), "seed": seed, "num_threads": threads}
     return Trees.from_lightgbm(lightgbm.train(settings, data, num_boost_round=trees).dump_model())

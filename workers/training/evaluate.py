@@ -16,6 +16,8 @@ from workers.models.checkpoint import load, save
 from workers.models.facts import FACTS
 from workers.models.ladder_model import LadderModel
 from workers.models.measure import SUMMARY, summary
+from workers.models.pixels import PIXELS
+from workers.training import pixels
 from workers.training.boost import Case, cases_of, hidden
 from workers.training.extract import Sample
 from workers.training.figures import Figures, figures
@@ -31,6 +33,8 @@ class Evaluation:
     questions: dict[str, Figures]
     groups: dict[str, dict[str, Figures]]
     baselines: dict[str, Figures]
+    answers: dict[str, tuple[tuple[float, float, str], ...]]
+    """By question: (predicted, true, file) of every clip."""
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -60,8 +64,8 @@ def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
     """Measure a checkpoint on the samples of split ``validation``."""
     checkpoint = load(path)
     model = LadderModel(checkpoint)
-    cases = cases_of([sample for sample in samples if sample.split == "validation"], 1)
-    answers = {name: _answer(model, chosen) for name, chosen in _questions(cases).items() if chosen}
+    questions = _questions(_unseen(model, samples))
+    answers = {name: _answer(model, chosen) for name, chosen in questions.items() if chosen}
     groups: dict[str, dict[str, Figures]] = defaultdict(dict)
     for name in ("ladder", "alone"):
         for case in answers[name].cases:
@@ -72,8 +76,20 @@ def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
         model=f"{checkpoint.name} @ {checkpoint.weights_hash}",
         questions={name: answer.figures() for name, answer in answers.items()},
         groups=dict(groups),
-        baselines=_baselines(samples, _questions(cases)["alone"]),
+        baselines=_baselines(samples, questions["alone"]),
+        answers={
+            name: tuple(
+                (round(float(score), 2), case.sample.vmaf, case.sample.file)
+                for score, case in zip(answer.scores, answer.cases, strict=True)
+            )
+            for name, answer in answers.items()
+        },
     )
+
+
+def _unseen(model: LadderModel, samples: Sequence[Sample]) -> list[Case]:
+    """Return the cases of split ``validation``, with what the model's pixel network says of them."""
+    return cases_of(pixels.read(model.say, [sample for sample in samples if sample.split == "validation"]), 1)
 
 
 def _is_of(key: str, case: Case) -> bool:
@@ -139,7 +155,7 @@ def _baselines(samples: Sequence[Sample], asked: Sequence[Case]) -> dict[str, Fi
         "bits per displayed pixel alone": [SUMMARY.index("bits_shown")],
         "metadata (size, bits, codec), boosted": metadata,
         "all facts, boosted": facts,
-        "hand features + facts, boosted": list(range(len(SUMMARY))),
+        "hand features + facts, boosted": [index for index, name in enumerate(SUMMARY) if name not in PIXELS],
     }
     for name, columns in inputs.items():
         booster = lightgbm.train(
@@ -151,7 +167,7 @@ def _baselines(samples: Sequence[Sample], asked: Sequence[Case]) -> dict[str, Fi
     return found
 
 
-def calibrate(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
+def set_intervals(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
     """Set how far the 90 % intervals reach, from split ``validation``, and return the coverage found across halves.
 
     Split conformal prediction: the reach is the 90 % quantile of |error| / spread. The coverage that is returned was
@@ -160,7 +176,7 @@ def calibrate(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
     checkpoint = load(path)
     plain = replace(checkpoint, calibration={"reach": {"alone": 1.0, "ladder": 1.0}})
     model = LadderModel(plain)
-    questions = _questions(cases_of([sample for sample in samples if sample.split == "validation"], 1))
+    questions = _questions(_unseen(model, samples))
     reach, coverage = {}, {}
     for basis, asked in (
         (
@@ -214,4 +230,4 @@ def write(evaluation: Evaluation, path: Path) -> None:
     path.write_text(json.dumps(evaluation.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
-__all__ = ["Evaluation", "calibrate", "describe", "evaluate", "write"]
+__all__ = ["Evaluation", "describe", "evaluate", "set_intervals", "write"]

@@ -5,6 +5,7 @@ in a ladder; each clip is compared with the best rung and with a poorer one, so 
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,9 +26,11 @@ from pipeline.settings import DecodeLimits
 from schemas import Ladder, Rendition, Rung
 from workers.measured import Measured
 from workers.models.measure import compare, measure
+from workers.training.encoders import CODECS
 
 FRAMES = 8
 _CODEC_OF_ENCODER = {"x264": "h264", "x265": "hevc", "svtav1": "av1", "vp9": "vp9", "mpeg2": "mpeg2video"}
+_MEASURED = ("frame", "first", "facts", "times")
 _DROPPED_AT_MOST = 4  # rungs taken away before the poorer reference is chosen
 
 
@@ -44,6 +47,10 @@ class Sample:
     """Coded against displayed height."""
     vmaf: float
     vmaf_frames: NDArray[np.float32]  # [T] at the sampled frames
+    made: tuple[float, float, float, float]
+    """How it was made, for the pixel network: log2 of its smallest coded size against the display's; how hard that
+    encode was quantised, 0..1 of the codec's range, NaN where a bitrate ruled; encoded twice; from a soft source."""
+    cells: NDArray[np.uint8]  # [T, N, P, P] shown cells
     measured: Measured
     references: tuple[tuple[int, NDArray[np.float32]], ...]
     """(index of the reference in the content's list, against [T, A]); best first."""
@@ -98,6 +105,16 @@ def _extract_content(data: Path, labels: Path, out: Path, seed: int) -> tuple[in
     return len(made), "; ".join(troubles)
 
 
+def made_of(row: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Return `Sample.made` of a row of the index; of a cascade the first encode is what ruined it."""
+    first = json.loads(row["first_encode"]) if row["first_encode"] else None
+    width_px = min(row["width_px"], first["width_px"]) if first else row["width_px"]
+    worse = first or row
+    low, high = CODECS[worse["codec"]].crf
+    harshness = (worse["crf"] - low) / (high - low) if worse["rate_control"] == "crf" else math.nan
+    return (math.log2(width_px / row["display_width_px"]), harshness, float(first is not None), float(row["soft"]))
+
+
 def _fits(clip: Clip) -> bool:
     return clip.match is not None and clip.match.fits
 
@@ -150,7 +167,8 @@ def _write(
     facts = []
     for index, name in enumerate(names):
         row, clip, seen = by_file[name], made[name], measured[name]
-        for field in ("cells", "frame", "first", "facts", "times"):
+        arrays[f"{index}.cells"] = clip.shown
+        for field in _MEASURED:
             arrays[f"{index}.{field}"] = getattr(seen, field)
         rate = Fraction(row["frame_rate"])
         places = [min(len(row["vmaf_frames"]) - 1, round(frame.time_seconds * rate)) for frame in clip.frames]
@@ -172,6 +190,7 @@ def _write(
                 "codec": _CODEC_OF_ENCODER[row["codec"]],
                 "share": row["height_px"] / row["display_height_px"],
                 "vmaf": row["vmaf"],
+                "made": made_of(row),
                 "references": used,
             }
         )
@@ -185,8 +204,7 @@ def _read(path: Path) -> list[Sample]:
     with np.load(path) as stored:
         facts = json.loads(bytes(stored["index"]).decode())
         measured = [
-            Measured(**{field: stored[f"{index}.{field}"] for field in ("cells", "frame", "first", "facts", "times")})
-            for index in range(len(facts))
+            Measured(**{field: stored[f"{index}.{field}"] for field in _MEASURED}) for index in range(len(facts))
         ]
         return [
             Sample(
@@ -198,6 +216,8 @@ def _read(path: Path) -> list[Sample]:
                 share=fact["share"],
                 vmaf=fact["vmaf"],
                 vmaf_frames=stored[f"{index}.vmaf_frames"],
+                made=tuple(fact["made"]),
+                cells=stored[f"{index}.cells"],
                 measured=measured[index],
                 references=tuple(
                     (place, stored[f"{index}.against{number}"]) for number, place in enumerate(fact["references"])
@@ -211,4 +231,4 @@ def against(sample: Sample, number: int, content: Sequence[Sample]) -> Measured:
     """Return a sample's clip against its `number`-th reference; `content` are all samples of its content, in order."""
     place, differs = sample.references[number]
     own = sample.measured
-    return Measured(own.cells, own.frame, own.first, own.facts, own.times, differs, content[place].measured)
+    return Measured(own.frame, own.first, own.facts, own.times, differs, content[place].measured)

@@ -72,6 +72,8 @@ def _plcc(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
     def logistic(x: NDArray[np.float64], top: float, low: float, middle: float, slope: float) -> NDArray[np.float64]:
         return np.asarray(low + (top - low) / (1 + np.exp(-np.clip((x - middle) / abs(slope), -60, 60))))
 
+    if len(truth) < 5:  # too few for four parameters: the plain correlation
+        return float(np.corrcoef(predicted, truth)[0, 1])
     start = [truth.max(), truth.min(), float(np.mean(predicted)), float(np.std(predicted)) + 1e-6]
     try:
         fitted = logistic(predicted, *curve_fit(logistic, predicted, truth, p0=start, maxfev=4000)[0])

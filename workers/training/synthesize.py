@@ -44,6 +44,7 @@ LADDER_WEIGHTS = (8, 4, 3, 5, 3, 2, 3, 1)
 GOOD_TOP_SHARE = 0.5
 ONE_CODEC_SHARE = 0.4  # real ladders keep one codec and preset, mixed ones teach the difference
 CASCADE_SHARE = 0.6
+CASCADES_OF_RUNGS = 3  # rungs that are encoded again as they are: what a cascade hides is then any quality
 SMALL_CLIPS_SOFT = 2
 SMALL_CLIPS_SHARP = 1  # below a sixth of the sides of a sharp picture VMAF is nearly always 0
 SMALL_CODECS: tuple[CodecName, ...] = ("x264", "x265", "vp9")  # SVT-AV1 wants 64 px a side
@@ -104,6 +105,7 @@ class _Plan:
     kind: ClipKind
     settings: Encode
     first: Encode | None = None  # a cascade's first encode
+    of: str | None = None  # the name of the rung that is a cascade's first encode
     frame: int | None = None  # a still's frame
 
 
@@ -226,9 +228,15 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
     display = (pristine.width_px, pristine.height_px)
     plans: list[_Plan] = []
 
-    def add(kind: ClipKind, settings: Encode, first: Encode | None = None, frame: int | None = None) -> None:
+    def add(
+        kind: ClipKind,
+        settings: Encode,
+        first: Encode | None = None,
+        frame: int | None = None,
+        of: str | None = None,
+    ) -> None:
         name = f"{len(plans):02d}_{kind}{CODECS[settings.codec].suffix}"
-        plans.append(_Plan(name, kind, settings, first, frame))
+        plans.append(_Plan(name, kind, settings, first, of, frame))
 
     def draw(codec: CodecName, share: float, crf: tuple[int, int] | None = None, preset: str | None = None) -> Encode:
         size = scaled_size(codec, display, share)
@@ -256,6 +264,11 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         codec = rng.choices(("x265", "x264"), weights=(3, 1))[0]
         share = 2 ** rng.uniform(-4 if pristine.soft else -2.5, 0)
         add("still", draw(codec, share, (18, 45)), frame=rng.randrange(len(pristine.frames)))
+    for rung in rng.sample(plans[:LADDER_CLIPS], CASCADES_OF_RUNGS):
+        again: CodecName = rng.choices(("x264", "x265"), weights=(3, 1))[0]
+        # The fastest preset: at these rates the preset changes the size of the file, hardly what is seen.
+        settings = draw(again, 1.0, (12, 18), CODECS[again].presets[0])
+        add("cascade", settings, first=rung.settings, of=rung.name)
     return plans
 
 
@@ -266,7 +279,11 @@ def _make_clip(plan: _Plan, pristine: Pristine, reference: Path, target: Path, s
         source = reference = scratch / "still.y4m"
         frames = 1
         pristine.write_y4m(source, slice(plan.frame, plan.frame + 1))
-    if plan.first is not None:
+    if plan.of is not None:
+        source = target.with_name(plan.of)
+        if not source.exists():
+            raise EncodeError(f"{plan.of} was left out, of which it is made")
+    elif plan.first is not None:
         source = scratch / f"first{CODECS[plan.first.codec].suffix}"
         encode(reference, plan.first, source, frames, pristine.frame_rate)
     encode(source, plan.settings, target, frames, pristine.frame_rate)

@@ -1,7 +1,7 @@
-"""Trains the network of the default model on top of its trees, and writes the checkpoint.
+"""Trains the default model: the pixel networks, the trees, the temporal network on top; and writes the checkpoint.
 
-Batches are whole ladders. Resumable: after every epoch the state is written to the run's folder, and a run that finds
-one goes on from there. Seeded; on the CPU the Swin stages run under bf16 autocast.
+Batches are whole ladders. Resumable: the state is written to the run's folder as it goes, and a run that finds one goes
+on from there. Seeded.
 """
 
 import json
@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from workers.models.checkpoint import Checkpoint, save
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
 from workers.models.measure import summary
 from workers.models.network import LadderNetwork
-from workers.training import losses
-from workers.training.boost import Case, Grown, cases_of, grow, hidden
+from workers.models.pixels import PixelNetwork, say
+from workers.training import losses, pixels
+from workers.training.boost import Case, Grown, cases_of, folds_of, grow, hidden
 from workers.training.extract import Sample
+from workers.training.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +38,25 @@ class Recipe:
 
     architecture: str = "nano"
     seed: int = 0
+    pixel_steps: int = 500
+    """Of each pixel network; there is one a fold."""
     trees: int = 500
     folds: int = 3
-    epochs: int = 5
+    epochs: int = 10
     contents_in_batch: int = 2
-    frames_seen: int = 2
-    """Frames of a clip whose pixels the network sees in one step of training."""
-    learning_rate: float = 1e-3
+    frames_seen: int = 4
+    """Frames of a clip that the temporal network sees in one step of training."""
+    learning_rate: float = 5e-4
     weight_decay: float = 0.05
     hide_stream: float = 0.3
     """Share of clips whose stream facts are hidden."""
-    hide_guess: float = 0.3
-    """Share of clips whose trees say a smeared score, so that the pixels are worth looking at."""
+    hide_guess: float = 0.05
+    """Share of clips whose trees say a smeared score; at 0.3 the network corrected trees that were right."""
     average: float = 0.995
     """Decay of the running average of the weights, which is what is kept."""
     threads: int = 2
     """More than the free cores make the trees many times slower."""
     device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    left_seconds: float
 
 
 def train(
@@ -74,31 +69,77 @@ def train(
 ) -> Path:
     """Train on the samples of split ``train`` and return the path of the checkpoint, not yet calibrated.
 
-    `hours` ends the run early at the end of an epoch, with the learning rate brought down in time.
+    `hours` ends the temporal network early at the end of an epoch, with the learning rate brought down in time.
     """
-    torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-    cases = cases_of([sample for sample in samples if sample.split == "train"], recipe.folds)
+    known = [sample for sample in samples if sample.split == "train"]
+    # The one that ships is the first fold's: what it says of new contents is then what the trees learned to read.
+    pixel_network = fit_pixels(known, out, recipe, report, 0)
+    return train_on_top(seen_by_others(known, out, recipe, report), pixel_network, out, recipe, report, hours=hours)
+
+
+def train_on_top(
+    seen: Sequence[Sample],
+    pixel_network: PixelNetwork,
+    out: Path,
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+    *,
+    hours: float | None = None,
+) -> Path:
+    """Grow the trees and train the temporal network on samples that a pixel network has seen; see `train`."""
+    cases = cases_of(seen, recipe.folds)
     grown = grow(cases, folds=recipe.folds, trees=recipe.trees, seed=recipe.seed, threads=recipe.threads)
     scaler = Scaler(_scales(cases, grown))
-    network = LadderNetwork(ARCHITECTURES[recipe.architecture]).to(recipe.device)
+    torch.manual_seed(recipe.seed)
+    network = LadderNetwork(ARCHITECTURES[recipe.architecture].network).to(recipe.device)
     _fit(network, cases, grown, scaler, recipe, out, report, hours)
-    tensors = {f"network.{key}": tensor.cpu().half() for key, tensor in network.state_dict().items()}
+    tensors = {f"network.{key}": _stored(tensor) for key, tensor in network.state_dict().items()}
+    tensors |= {f"pixels.{key}": _stored(tensor) for key, tensor in pixel_network.state_dict().items()}
     for part, trees in grown.guesser.forests.items():
         tensors |= {f"{part}.{key}": torch.from_numpy(array) for key, array in trees.arrays().items()}
     tensors |= {f"scale.{key}": tensor for key, tensor in scaler.tensors.items()}
     checkpoint = Checkpoint(
         name=recipe.architecture,
         tensors=tensors,
-        config={"network": ARCHITECTURES[recipe.architecture].to_dict(), "recipe": asdict(recipe)},
+        config={**ARCHITECTURES[recipe.architecture].to_dict(), "recipe": asdict(recipe)},
         calibration={"reach": {"alone": math.log(10), "ladder": math.log(10)}},  # 90 % of a Laplace distribution
         accuracy="not measured yet",
+        revision=int(time.time()),
     )
     path = out / f"{recipe.architecture}.safetensors"
     save(checkpoint, path)
     return path
+
+
+def fit_pixels(
+    samples: Sequence[Sample], out: Path, recipe: Recipe, report: Callable[[Progress], None], fold: int
+) -> PixelNetwork:
+    """Return the pixel network that has not seen a fold of the samples' contents."""
+    fold_of = folds_of(samples, recipe.folds)
+    members = [sample for sample in samples if fold_of[sample.content] != fold]
+    sizes = ARCHITECTURES[recipe.architecture].pixels
+    settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_steps, device=recipe.device)
+    return pixels.fit(members, out / f"pixels_without_{fold}.pt", settings, report)
+
+
+def seen_by_others(
+    samples: Sequence[Sample], out: Path, recipe: Recipe, report: Callable[[Progress], None]
+) -> list[Sample]:
+    """Return the samples, each with what a pixel network that has not seen its content says of it."""
+    fold_of = folds_of(samples, recipe.folds)
+    seen: list[Sample] = []
+    for fold in range(recipe.folds):
+        network = fit_pixels(samples, out, recipe, report, fold)
+        speak = partial(say, network, kind=torch.bfloat16)
+        seen += pixels.read(speak, [sample for sample in samples if fold_of[sample.content] == fold])
+    return seen
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    return tensor.cpu().half() if tensor.is_floating_point() else tensor.cpu()
 
 
 def _scales(cases: Sequence[Case], grown: Grown) -> dict[str, Tensor]:
@@ -176,7 +217,8 @@ def _fit(
             spent = time.monotonic() - started
             passed = (epoch - first_epoch) * steps + step + 1
             left = spent / passed * ((recipe.epochs - first_epoch) * steps - passed)
-            report(Progress(epoch + 1, recipe.epochs, step + 1, steps, total / (step + 1), left))
+            part = f"temporal network, epoch {epoch + 1} of {recipe.epochs}"
+            report(Progress(part, step + 1, steps, total / (step + 1), left))
         _write_state(state_file, network, optimizer, average, epoch + 1)
         with log_file.open("a", encoding="utf-8") as log:
             log.write(json.dumps({"epoch": epoch + 1, "loss": total / steps}) + "\n")
@@ -217,7 +259,7 @@ def _step(
             guess = np.clip(guess + np.float32(rng.gauss(0, 12)), 0, 100).astype(np.float32)
         count = len(case.measured.times)
         seen = sorted(rng.sample(range(count), min(recipe.frames_seen, count)))
-        clips.append(_view(hidden(case.measured) if hide else case.measured, seen, mirrored=rng.random() < 0.5))
+        clips.append(_view(hidden(case.measured) if hide else case.measured, seen))
         guesses.append(guess)
         frame_truth.append(torch.from_numpy(case.sample.vmaf_frames[seen] / 100))
     batch = collate(clips, np.stack(guesses), scaler).to(recipe.device)
@@ -225,8 +267,7 @@ def _step(
     start = torch.tensor([start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device)
     groups = {content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))}
     group = torch.tensor([groups[case.sample.content] for case in cases], device=recipe.device)
-    with torch.autocast(torch.device(recipe.device).type, torch.bfloat16):
-        output = network(batch, start)
+    output = network(batch, start)
     frames = torch.nn.utils.rnn.pad_sequence(frame_truth, batch_first=True).to(recipe.device)
     frame_error = ((output.frames - frames).abs() * batch.present).sum() / batch.present.sum()
     loss: Tensor = (
@@ -240,11 +281,9 @@ def _step(
     return loss
 
 
-def _view(measured: Measured, frames: list[int], *, mirrored: bool) -> Measured:
-    cells = measured.cells[frames]
+def _view(measured: Measured, frames: list[int]) -> Measured:
     return replace(
         measured,
-        cells=np.ascontiguousarray(cells[..., ::-1]) if mirrored else cells,
         frame=measured.frame[frames],
         times=measured.times[frames],
         against=measured.against[frames] if measured.against is not None else None,
