@@ -51,8 +51,8 @@ down: setup ## End them; their data stays in .cache/services
 status: setup ## Say whether they run
 	@PYTHONPATH=tests $(BIN)/python -m services status
 
-demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4: of your own video)
-	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',)
+demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4: your own; ARGS=--live: a live stream)
+	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',) $(ARGS)
 
 test: setup browser services ## Pass every test
 	@$(BIN)/python -m pytest $(ARGS)
