@@ -252,7 +252,8 @@ def _timeline_spans(
 
 def _skipped(since_seconds: float, duration_seconds: float) -> int:
     """Return how many segments of equal length are over before `since_seconds` for certain."""
-    return max(0, math.floor(since_seconds / duration_seconds) - 1)
+    # Minus infinity where nothing is available yet.
+    return max(0, math.floor(since_seconds / duration_seconds) - 1) if since_seconds > 0 else 0
 
 
 def _init(representation: Representation, addressing: Addressing, where: str) -> tuple[str | None, ByteRange | None]:

@@ -75,13 +75,16 @@ class Axis:
     def _follow_shift(self, shift: float, ast: float) -> None:
         if abs(shift - self._shift) <= JUMP_SECONDS:
             return
-        self._told.once(
-            None,
-            ManifestFindingKind.TIME_JUMP,
-            f"availabilityStartTime jumped by {shift - self._shift:+.1f} s while the content went on; "
-            "segments keep the time axis from before; packagers must not change it",
-            about=f"{ast:.0f}/{shift:.0f}",
-        )
+        kind = ManifestFindingKind.TIME_JUMP
+        self._told.over(None, kind)
+        if abs(shift) > JUMP_SECONDS:
+            self._told.begin(
+                None,
+                kind,
+                f"availabilityStartTime jumped by {shift - self._shift:+.1f} s while the content went on; "
+                "segments keep the time axis from before; packagers must not change it",
+                about=f"{ast:.0f}/{shift:.0f}",
+            )
         self._shift = shift
 
     def _start_anew(self, went_back: bool, ast: float) -> None:
@@ -92,6 +95,7 @@ class Axis:
             f"the manifest started anew ({why}): followed from here on as new segments",
             about=f"{ast:.0f}/{len(self._zeros)}",
         )
+        self._told.over(None, ManifestFindingKind.TIME_JUMP)
         self._zeros.clear()
         self._shift = 0.0
 

@@ -32,13 +32,13 @@ class Growth:
     def __init__(self, told: Told) -> None:
         self._told = told
         self._of: dict[str, _Growth] = {}
-        self._widest_seconds = 0.0
+        self._widest_seconds = self._promised_seconds = 0.0
         self.last_at: float | None = None
         """When something new was listed last, on the local clock; None: all follows from the clock."""
 
     def start_anew(self) -> None:
         self._of.clear()
-        self._widest_seconds = 0.0
+        self._widest_seconds = self._promised_seconds = 0.0
 
     def read(self, manifest: Manifest, rungs: Sequence[Rung], now: float) -> None:
         """`now`: on the local clock."""
@@ -113,8 +113,9 @@ class Growth:
 
     def _window(self, seconds: float, length: float, manifest: Manifest) -> None:
         kind = ManifestFindingKind.WINDOW_SHRINKING
-        promised = manifest.timing.window_seconds
-        widest = self._widest_seconds if promised is None else min(self._widest_seconds, promised)
+        # A promise that is lowered takes from viewers what they had; what is listed beyond any promise is extra.
+        self._promised_seconds = max(self._promised_seconds, manifest.timing.window_seconds or 0.0)
+        widest = min(self._widest_seconds, self._promised_seconds or self._widest_seconds)
         if manifest.dynamic and seconds < SHRUNK_SHARE * widest - 2 * length:
             self._told.begin(
                 None,

@@ -105,7 +105,7 @@ class DashPresentation:
         if is_new:
             self._take(manifest)
         assert self._ladder is not None
-        if self._reading.was_read:
+        if self._reading.was_read and not self._reading.was_older:
             self._growth.read(manifest, self._rungs.listed, self._local())
         while self._failures:
             self._locations.failed(*self._failures.popleft())
@@ -117,7 +117,7 @@ class DashPresentation:
             ladder=self._ladder,
             aligned_by=_basis(manifest),
             segments=tuple(segments),
-            findings=self._told.take(),
+            findings=self._told.take([rung.rendition_id for rung in self._rungs.listed]),
             is_live=not self._is_over,
             is_over=self._is_over,
             wait_seconds=self._wait_seconds(manifest),
@@ -233,13 +233,16 @@ class DashPresentation:
         for rung in self._rungs.listed:
             part = rung.parts[-1]
             span = listed_span(part.representation, part.placed.period)
+            kind = ManifestFindingKind.TARGET_DURATION
             if most and span and span[2] > most + 0.5:
-                self._told.once(
+                self._told.begin(
                     rung.rendition_id,
-                    ManifestFindingKind.TARGET_DURATION,
+                    kind,
                     f"a segment of {span[2]:.1f} s, where maxSegmentDuration promises {most:g} s at most",
                     about=f"{most:g}",
                 )
+            else:
+                self._told.over(rung.rendition_id, kind)
         methods = {
             part.representation.key.method
             for rung in self._rungs.listed

@@ -15,7 +15,7 @@ from schemas import ManifestFindingKind, Resource, Severity
 # In a row; after that the feed is told, so that it can say so and come back later and later.
 MOST_FAILURES = 5
 SLOW_READINGS = 3
-SLOW_LEAST_SECONDS = 1.0
+SLOW_LEAST_SECONDS, SLOW_SHARE = 1.0, 0.5
 MOST_PATIENCE = 8.0
 
 
@@ -40,6 +40,8 @@ class Reading:
         """On the local clock."""
         self.was_read = False
         """Whether the last call read it, changed or not."""
+        self.was_older = False
+        """Whether the last one read was older than the one before, and passed over."""
 
     @property
     def is_first(self) -> bool:
@@ -84,16 +86,30 @@ class Reading:
             return False
         self._succeeded(found)
         self.was_read = True
-        if found is None or manifest is None:
-            return False
-        if self._read is not None and _is_older(manifest, self._read[1]):
-            # From a cache that lags behind the one before.
+        self.was_older = manifest is not None and self._read is not None and _is_older(manifest, self._read[1])
+        self._tell_older()
+        if found is None or manifest is None or self.was_older:
             return False
         self._read = found, manifest
         return True
 
     def _source(self, fetched: Fetched) -> Source:
         return Source(fetched.data, fetched.uri, self._scope, self._fetcher, self._limits)
+
+    def _tell_older(self) -> None:
+        kind = ManifestFindingKind.SEQUENCE_WENT_BACK
+        if self.was_older:
+            self._told.begin(
+                None,
+                kind,
+                f"{shown(self._uri)}: a manifest that was published before the one that was read last (publishTime), "
+                "passed over; does a cache lag behind?",
+                key="copy",
+                about=f"copy-{self.manifest.timing.published_seconds or 0:.0f}",
+                severity=Severity.INFO,
+            )
+        else:
+            self._told.over(None, kind, key="copy")
 
     def _failed(self, error: Rejected | Transient) -> None:
         self._failures += 1
@@ -116,13 +132,19 @@ class Reading:
         self._told.over(None, ManifestFindingKind.FAILING_ORIGIN)
         if found is None or self._read is None:
             return
-        allowed = max(SLOW_LEAST_SECONDS, self._read[1].timing.segment_seconds or 0.0)
-        self._slow = self._slow + 1 if found.seconds > allowed else 0
+        segment_seconds = self._read[1].timing.segment_seconds or 0.0
+        # One that takes longer than a segment lasts costs a player its buffer: no other is waited for.
+        if found.seconds > max(SLOW_LEAST_SECONDS, segment_seconds):
+            self._slow = SLOW_READINGS
+        elif found.seconds > max(SLOW_LEAST_SECONDS, SLOW_SHARE * segment_seconds):
+            self._slow += 1
+        else:
+            self._slow = 0
         if self._slow >= SLOW_READINGS:
             self._told.begin(
                 None,
                 ManifestFindingKind.SLOW_ORIGIN,
-                f"{shown(self._uri)}: {found.seconds:.1f} s for the manifest, longer than a segment lasts",
+                f"{shown(self._uri)}: {found.seconds:.1f} s for the manifest; expected is less than half a segment",
                 about=f"{self.read_at:.0f}",
                 cdn=host_of(self._uri) or None,
             )

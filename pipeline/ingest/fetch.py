@@ -38,6 +38,7 @@ LONGEST_BACKOFF_SECONDS = 8.0
 # Of a pause, at random: clients that failed together do not come back together.
 JITTER = 0.5
 
+SETTLED_SECONDS = 2.0
 REDIRECTS = (301, 302, 303, 307, 308)
 MAY_PASS = (408, 425, 429)
 REFUSED = (401, 403, 407, 451)
@@ -355,20 +356,37 @@ def _fetched(data: bytes, answer: _Answer) -> Fetched:
         data,
         answer.uri,
         etag=headers.get("etag"),
-        last_modified=headers.get("last-modified"),
+        last_modified=_told_apart(headers),
         server_seconds=_clock_of(headers),
         seconds=answer.seconds,
     )
 
 
 def _clock_of(headers: httpx.Headers) -> float | None:
-    try:
-        moment = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, OverflowError):
+    moment = _moment(headers.get("date", ""))
+    if moment is None:
         return None
     age = headers.get("age", "0")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.timestamp() + (int(age) if re.fullmatch(r"\d{1,9}", age) else 0)
+    return moment + (int(age) if re.fullmatch(r"\d{1,9}", age) else 0)
+
+
+def _told_apart(headers: httpx.Headers) -> str | None:
+    """Return Last-Modified where it tells one version from the next; None: it may not, or is not stated.
+
+    It counts whole seconds: of what was written in the second in which it was sent another version may follow in that
+    second, which would then never be seen (RFC 9110 8.8.2.2).
+    """
+    stated = headers.get("last-modified", "")
+    modified, sent = _moment(stated), _moment(headers.get("date", ""))
+    return stated if modified is not None and sent is not None and sent - modified >= SETTLED_SECONDS else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _open_regular(path: Path) -> BinaryIO:

@@ -63,7 +63,7 @@ class Axis:
         self._away: dict[str, Track] = {}
         self._places: OrderedDict[Place, tuple[float, str]] = OrderedDict()
         """Start, and the rendition that was there first."""
-        self._most_places = 1024
+        self._most_places = SPARE_PLACES
         self._corrections: list[float] = []
         self._lag_seconds: float | None = None
 
@@ -143,6 +143,9 @@ class Axis:
                 rest -= duration
                 continue
             free = free or entry.discontinuity_sequence != track.discontinuity
+            if free:
+                # How long what is not known lasted is not known either: drift is measured from here on.
+                track.drift_from = None
             start = self._step(track, entry, _Moment(rest, now, target_seconds, free))
             free = False
             rest -= duration

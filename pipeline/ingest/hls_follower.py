@@ -11,7 +11,7 @@ from pipeline.ingest.told import Told
 from schemas import ByteRange, ManifestFindingKind, Severity
 
 # Segments that left the list are remembered a while: an older copy of the playlist lists them again.
-REMEMBERED_AFTER_LEAVING = 100
+REMEMBERED_AFTER_LEAVING = 40
 # Older than that it is no copy that lags in a cache, but a server that began anew with the same names.
 OLDEST_COPY_SECONDS, OLDEST_COPY_TARGETS = 30.0, 6
 # A playlist may round durations otherwise from one reload to the next.
@@ -77,6 +77,10 @@ class Follower:
         self._first_number = 0
         self._declared_number: int | None = None
         self._target_seconds = 0.0
+        self._promised_seconds = 0.0
+        """The target duration that holds: another one does once all segments of its time have left the list."""
+        self._promised_until = 0
+        self._changed_at = 0.0
         self._window_seconds = 0.0
         self._shape: tuple[object, ...] = ()
         self._read_at = 0.0
@@ -86,6 +90,11 @@ class Follower:
     @property
     def target_seconds(self) -> float:
         return self._target_seconds or FALLBACK_TARGET_SECONDS
+
+    @property
+    def listed_seconds(self) -> float:
+        """How long what was listed last lasts: what is published now stays listed for about so long."""
+        return sum(entry.duration_seconds or self.target_seconds for entry in self.listed)
 
     def go_on(self, last_number: int, last_discontinuity: int, era: int, offset: int) -> None:
         """Begin where an earlier process stopped."""
@@ -166,7 +175,9 @@ class Follower:
             return self._restart(media, uri)
         self._told.over(self._rendition_id, ManifestFindingKind.SEQUENCE_WENT_BACK, key="copy")
         if changed:
-            self._tell_changed(changed, uri)
+            self._tell_changed(changed, uri, now)
+        elif now - self._changed_at > self._window_seconds:
+            self._told.over(self._rendition_id, ManifestFindingKind.CHANGED_SEGMENT, key="changed")
         if self.listed and media.first_number < self._first_number:
             self._told.once(
                 self._rendition_id,
@@ -236,46 +247,58 @@ class Follower:
                 found.append((entry, f"its duration went from {theirs:g} to {ours:g} s"))
         return found
 
-    def _tell_changed(self, changed: list[tuple[Entry, str]], uri: str) -> None:
+    def _tell_changed(self, changed: list[tuple[Entry, str]], uri: str, now: float) -> None:
+        """Tell it until a whole window has gone by without another change."""
+        self._changed_at = now
         first, what = changed[0]
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-        self._told.once(
+        self._told.begin(
             self._rendition_id,
             ManifestFindingKind.CHANGED_SEGMENT,
             f"{shown(uri)}: segment {first.number} is listed again as something else ({what}){more}; "
             "expected is that a listed segment never changes",
+            key="changed",
             about=f"{self.era}-{first.number}",
             number=first.number,
         )
 
     def _check_target(self, media: Media, uri: str) -> None:
         kind = ManifestFindingKind.TARGET_DURATION
-        target = media.target_seconds or max((entry.duration_seconds or 0 for entry in media.listed), default=0.0)
-        if self._target_seconds and media.target_seconds and media.target_seconds != self._target_seconds:
-            self._told.once(
+        declared, before = media.target_seconds, self._target_seconds
+        longest = max((entry.duration_seconds or 0 for entry in media.listed), default=0.0)
+        self._target_seconds = declared or longest or before
+        if not declared or not media.listed:
+            return
+        if before and declared != before:
+            self._promised_until = media.listed[-1].number
+        if not self._promised_seconds or media.first_number > self._promised_until:
+            self._promised_seconds = declared
+        # Rounded to the nearest second, as the specification compares them (int(x + 0.5): 2.5 is 3).
+        long = [entry for entry in media.listed if int((entry.duration_seconds or 0) + 0.5) > declared]
+        changed = ""
+        if declared != self._promised_seconds:
+            changed = f"EXT-X-TARGETDURATION changes from {self._promised_seconds:g} to {declared:g} s"
+        if long:
+            self._told.begin(
                 self._rendition_id,
                 kind,
-                f"{shown(uri)}: EXT-X-TARGETDURATION changes from {self._target_seconds:g} to {target:g} s; "
-                "expected is that it never changes",
-                about=f"{self._target_seconds:g}-{target:g}",
+                f"{shown(uri)}: {f'{changed}, and ' if changed else ''}segment {long[0].number} lasts "
+                f"{long[0].duration_seconds:g} s, longer than the target duration of {declared:g} s; "
+                "players may stall: raise the target, or cut shorter",
+                key="promise",
+                about=f"long-{long[0].number}",
+                number=long[0].number,
             )
-        self._target_seconds = target or self._target_seconds
-        if not media.target_seconds:
-            return
-        # Rounded to the nearest second, as the specification compares them (int(x + 0.5): 2.5 is 3).
-        long = [e for e in media.listed if e.duration_seconds and int(e.duration_seconds + 0.5) > media.target_seconds]
-        if not long:
-            self._told.over(self._rendition_id, kind, key="long")
-            return
-        self._told.begin(
-            self._rendition_id,
-            kind,
-            f"{shown(uri)}: segment {long[0].number} lasts {long[0].duration_seconds:g} s, longer than the target "
-            f"duration of {media.target_seconds:g} s; players may stall: raise the target, or cut shorter",
-            key="long",
-            about=f"long-{long[0].number}",
-            number=long[0].number,
-        )
+        elif changed:
+            self._told.begin(
+                self._rendition_id,
+                kind,
+                f"{shown(uri)}: {changed}; expected is that it never changes",
+                key="promise",
+                about=f"{self._promised_seconds:g}-{declared:g}",
+            )
+        else:
+            self._told.over(self._rendition_id, kind, key="promise")
 
     def _check_window(self, media: Media, step: Step) -> None:
         window = sum(entry.duration_seconds or self.target_seconds for entry in media.listed)

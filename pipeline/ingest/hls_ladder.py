@@ -19,7 +19,7 @@ from pipeline.settings import FetchLimits
 from schemas import ManifestFindingKind, Rendition, Resource, Severity
 from schemas import Rung as DeclaredRung
 
-MASTER_SECONDS = 60.0
+MASTER_SECONDS, FAILED_MASTER_SECONDS = 60.0, 10.0
 
 FAILURES = (ManifestFindingKind.FAILING_ORIGIN, ManifestFindingKind.BAD_PLAYLIST, ManifestFindingKind.RUNG_GONE)
 
@@ -77,6 +77,7 @@ class HlsLadder:
     def read_again(self) -> None:
         """Take in what has changed; what fails is a finding."""
         if self._master is None:
+            self.due_at = math.inf
             return
         self.due_at = self._clock() + MASTER_SECONDS
         try:
@@ -84,19 +85,22 @@ class HlsLadder:
             master = self._parsed(found) if found is not None else None
         except (Rejected, Transient) as exc:
             self._told.begin(None, kind_of(exc, gone=ManifestFindingKind.FAILING_ORIGIN), f"{exc}", key="master")
+            self.due_at = self._clock() + FAILED_MASTER_SECONDS
             return
         for kind in FAILURES:
             self._told.over(None, kind, key="master")
         if found is None or master is None:
             return
         self._master, self.variables = found, dict(master.variables)
-        listed: set[object] = set()
-        for key, variant, uris, name in self._variants(master, found.uri, []):
-            listed.add(key)
+        variants = self._variants(master, found.uri, [])
+        listed = {key for key, *_ in variants}
+        for key, variant, uris, name in variants:
             if key in self.rungs:
                 self.rungs[key].offered = uris
             elif key in self._gone:
                 self._come_back(key, uris)
+            elif (before := self._at_one_of(uris, listed)) is not None:
+                self._declare(before, key, variant)
             else:
                 self._told.once(
                     self._add(key, variant, uris, name).rendition_id,
@@ -153,6 +157,17 @@ class HlsLadder:
         )
         self.changes += 1
         return rung
+
+    def _at_one_of(self, uris: tuple[str, ...], listed: set[object]) -> object | None:
+        """Return the key of a rung that is read from there, and not listed as what it was; None: there is none."""
+        return next((key for key, rung in self.rungs.items() if key not in listed and {*rung.uris} & {*uris}), None)
+
+    def _declare(self, before: object, key: object, variant: Variant) -> None:
+        """Take over what is declared of a rung now: the same playlist is the same rung."""
+        rung = self.rungs[key] = self.rungs.pop(before)
+        rung.variant = variant
+        rung.rendition = rung.rendition.model_copy(update={"rung": variant.rung, "codecs": variant.codecs})
+        self.changes += 1
 
     def _go(self, key: object) -> None:
         rung = self._gone[key] = self.rungs.pop(key)

@@ -22,7 +22,7 @@ from schemas import Ladder, ManifestFindingKind, Segment, TimeBasis
 
 START_TARGETS = 3
 # Rungs that are due within this share of a target duration are read in one look.
-TOGETHER_SHARE = 0.25
+TOGETHER_SHARE = 0.1
 
 
 class HlsPresentation:
@@ -165,6 +165,9 @@ class HlsPresentation:
         if rungs and len(problems) == len(rungs):
             self._all_fail(tuple(problems))
         elif len(problems) < len(due):
+            if self._failing_looks:
+                # The master failed with them, perhaps.
+                self._rungs.due_at = min(self._rungs.due_at, self._clock())
             self._failing_looks = 0
         return loaded
 

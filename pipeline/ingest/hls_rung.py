@@ -25,6 +25,12 @@ FIRST_PAUSE_SECONDS = 2.0
 HELD_SECONDS = 0.5
 # After that a host that failed is tried again.
 RETURN_SECONDS = 60.0
+# One that fails is asked for at the usual pace for as long as its window holds what is missed, in reloads at most.
+UNDAUNTED_RELOADS = 10
+# A reload a target duration after the last change, as RFC 8216bis 6.3.4 has it, is always late by the same share of a
+# segment, up to all of it. So each is asked for a little earlier than the one before was, until one comes too early:
+# from then on it is known when the next one is due. That is one reload more in about five.
+EARLIER_SHARE, EARLY_SHARE, EARLY_RELOADS = 0.05, 0.25, 2
 # A playlist that stands still is asked for less often: after so many reloads without anything new.
 PATIENT_RELOADS = 20
 
@@ -116,8 +122,13 @@ class Rung:
             # What it holds is not taken for known: the same mistake again is no success.
             self._known = self._whole = None
             first = self.follower.target_seconds if self.loads else FIRST_PAUSE_SECONDS
-            pause = first * 2 ** min(self.failures - 1, 5)
+            window = self.follower.listed_seconds
+            undaunted = min(UNDAUNTED_RELOADS, int(window / first))
+            pause = first * 2 ** min(max(0, self.failures - 1 - undaunted), 5)
             self.due_at = now + _pause(pause)
+            if now - self._loaded_at > window:
+                # What it listed meanwhile has come and gone, and why nobody saw it is told.
+                self.follower.pause()
             raise
         self.failures = 0
         self.loads += 1
@@ -138,9 +149,13 @@ class Rung:
             listed = self.follower.listed
             last = (listed[-1].duration_seconds if listed else None) or target
             return self._clock() + max(0.0, last - HELD_SECONDS)
-        # RFC 8216bis 6.3.4: a target duration after a change, half of it where nothing changed.
-        share = 1.0 if moved or self.unchanged > PATIENT_RELOADS else 0.5
-        return asked_at + _pause(share * target)
+        if moved:
+            listed = self.follower.listed
+            last = min((listed[-1].duration_seconds if listed else None) or target, target)
+            return asked_at + _pause((1.0 - EARLIER_SHARE) * last)
+        # Half a target duration where nothing changed, less where it was asked for early.
+        patient = 1.0 if self.unchanged > PATIENT_RELOADS else 0.5
+        return asked_at + _pause((EARLY_SHARE if self.unchanged <= EARLY_RELOADS else patient) * target)
 
     def _load(self, variables: dict[str, str], now: float) -> Loaded | None:
         order = [self._active, *(index for index in range(len(self.uris)) if index != self._active)]

@@ -18,7 +18,8 @@ _Place = tuple[str | None, ManifestFindingKind, str]
 class Told:
     """Collects the findings of one stream until a look hands them on.
 
-    What begins for every rendition in one look is one finding, of the presentation, and over when it is for all.
+    What begins for every rendition in one look is one finding, of the presentation, and over when it is for all. Where
+    the presentation as a whole has the same kind of trouble already, they are one.
     """
 
     def __init__(self, stream_id: str, clock: Callable[[], float]) -> None:
@@ -108,6 +109,11 @@ class Told:
                 continue
             first = self._open[places[0]]
             own = f"{self._stream_id}/{first.rendition_id}/"
+            whole = next((place for place in self._open if place[:2] == (None, kind)), None)
+            if whole is not None:
+                self._open |= dict.fromkeys(places, self._open[whole])
+                self._begun = [place for place in self._begun if place not in places]
+                continue
             joint = first.model_copy(
                 update={
                     "finding_id": f"{self._stream_id}/-/{first.finding_id.removeprefix(own)}"[:LONGEST_ID],

@@ -189,11 +189,13 @@ def test_a_cache_that_lags_is_told_and_brings_nothing_twice(stage: Stage) -> Non
     assert len(ids) == len(set(ids)) == 2 * 9
 
 
-def test_an_older_manifest_by_its_publish_time_is_passed_over(stage: Stage) -> None:
+def test_an_older_manifest_by_its_publish_time_is_told_and_passed_over(stage: Stage) -> None:
     live = stage.open(listed(2, more=f'publishTime="{moment(START + 104)}"'))
     live.look(4)
-    live.look(1, listed(1, more=f'publishTime="{moment(START + 102)}"'))
-    assert live.findings == []
+    assert live.look(1, listed(1, more=f'publishTime="{moment(START + 102)}"')).segments == ()
+    assert live.kinds() == [Kind.SEQUENCE_WENT_BACK]
+    live.look(1, listed(3, more=f'publishTime="{moment(START + 106)}"'))
+    assert live.kinds(over=False) == live.kinds(over=True) == [Kind.SEQUENCE_WENT_BACK]
 
 
 def test_a_timeline_ahead_of_the_clock_is_followed_as_it_is_listed(stage: Stage) -> None:
@@ -201,6 +203,13 @@ def test_a_timeline_ahead_of_the_clock_is_followed_as_it_is_listed(stage: Stage)
     assert len(live.look().segments) == 10
     assert live.kinds() == [Kind.CLOCK_SKEW]
     assert len(live.look(2, listed(1, ast=START + 7200)).segments) == 2
+
+
+def test_segments_that_are_listed_before_their_time_are_given_when_it_comes(stage: Stage) -> None:
+    live = stage.open(listed(0, ast=START + 70))
+    assert live.look().segments == ()
+    live.look(50)
+    assert len(live.segments) > 2 and live.findings == []
 
 
 def test_encryption_is_told_once_and_nothing_of_it_is_published(stage: Stage) -> None:

@@ -13,8 +13,8 @@ from score_factory import demo_scores
 
 from pipeline.errors import UsageError
 from pipeline.report.summary import summarise
-from workers.simulate.footage import SHOT_FRAMES, from_video, photographs
 from workers.cli.demo_programme import DemoProgramme, Fault, build_programme
+from workers.simulate.footage import SHOT_FRAMES, from_video, photographs
 
 SIZE = (320, 180)
 

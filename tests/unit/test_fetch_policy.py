@@ -56,6 +56,16 @@ def test_the_time_of_the_last_change_is_sent_back(origin: Origin, fetcher: Fetch
     assert origin.headers[1]["if-modified-since"] == changed
 
 
+def test_a_time_of_change_is_not_sent_back_where_another_change_may_have_the_same(
+    origin: Origin, fetcher: Fetcher
+) -> None:
+    origin.clock = lambda: 1_700_000_001.0
+    origin.pages["/x.m3u8"] = Page(b"one", headers={"ETag": "", "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"})
+    resource = Resource(uri=origin.url("/x.m3u8"))
+    fetcher.fetch_if_changed(resource, fetcher.fetch_if_changed(resource))
+    assert "if-modified-since" not in origin.headers[1]
+
+
 def test_local_playlists_are_compared_by_bytes(tmp_path) -> None:
     path = tmp_path / "x.m3u8"
     path.write_bytes(b"one")

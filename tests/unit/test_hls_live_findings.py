@@ -102,6 +102,18 @@ def test_an_origin_that_is_away_altogether_is_told_and_then_raised() -> None:
         assert stage.told()[-1].over_at is not None
 
 
+def test_a_single_playlist_that_was_away_is_followed_at_its_usual_pace_again() -> None:
+    with Stage() as stage:
+        stage.show(playlist(range(0, 6)))
+        stage.look()
+        stage.show(503)
+        stage.look(2)
+        stage.show(playlist(range(1, 7)))
+        stage.look(2)
+        assert stage.look(0.1).wait_seconds > 1
+        assert [f.over_at is None for f in stage.told(Kind.FAILING_ORIGIN)] == [True, False]
+
+
 def test_a_master_that_names_new_addresses_is_asked_when_the_old_ones_are_gone() -> None:
     with Stage(heights=(360, 720)) as stage:
         stage.show(playlist(range(0, 6)))
@@ -137,6 +149,21 @@ def test_rungs_that_come_and_go_are_told_and_followed() -> None:
         (gone, back) = stage.told(Kind.RUNG_GONE)
         assert gone.finding_id == back.finding_id and back.over_at is not None
         assert stage.numbers(720) == [3, 4, 5, *range(60, 66)]
+
+
+def test_a_rung_that_is_declared_otherwise_is_the_same_rung() -> None:
+    with Stage(heights=(360, 720)) as stage:
+        stage.show(playlist(range(0, 6)))
+        stage.look()
+        declared = master((360, 720)).replace("BANDWIDTH=2880000", "BANDWIDTH=900000")
+        stage.origin.pages["/master.m3u8"] = declared.replace("avc1.64001f", "hvc1.1.6.L93.90")
+        stage.show(playlist(range(30, 36)))
+        update = stage.look(61)
+        now = {each.rendition_id: each.rung for each in update.ladder.renditions}
+        assert now.keys() == {rung(360), rung(720)} and now[rung(720)].codec == "hevc"
+        assert stage.presentation.peak_bps(rung(720)) == 900_000
+        assert not stage.told(Kind.RUNG_GONE) and not stage.told(Kind.RUNG_NEW)
+        assert stage.numbers(720) == [3, 4, 5, *range(30, 36)]
 
 
 def test_segments_longer_than_the_target_duration_are_told_while_they_are_listed() -> None:

@@ -73,16 +73,23 @@ def test_all_renditions_begin_at_one_place() -> None:
         assert stage.numbers(360)[0] == stage.numbers(720)[0] == 106
 
 
-def test_reloads_come_a_target_duration_after_a_change_and_half_of_it_otherwise() -> None:
+def test_reloads_come_a_little_earlier_each_time_and_soon_again_where_one_came_too_early() -> None:
+    with Stage() as stage:
+        stage.show(playlist(range(0, 6)))
+        assert stage.look().wait_seconds == pytest.approx(1.9)
+        assert stage.look(1.9).wait_seconds == pytest.approx(0.5)
+        assert stage.look(0.5).wait_seconds == pytest.approx(0.5)
+        assert stage.look(0.5).wait_seconds == pytest.approx(1)
+        stage.show(playlist(range(1, 7)))
+        assert stage.look(1).wait_seconds == pytest.approx(1.9)
+        assert stage.origin.counts["/index.m3u8"] == 6  # one more than looks: what it is shows first
+        assert stage.origin.not_modified["/index.m3u8"] == 3
+
+
+def test_segments_shorter_than_the_target_duration_are_asked_for_at_their_own_pace() -> None:
     with Stage() as stage:
         stage.show(playlist(range(0, 6), target=4))
-        assert stage.look().wait_seconds == pytest.approx(4)
-        assert stage.look(4).wait_seconds == pytest.approx(2)
-        assert stage.look(2).wait_seconds == pytest.approx(2)
-        stage.show(playlist(range(1, 7), target=4))
-        assert stage.look(2).wait_seconds == pytest.approx(4)
-        assert stage.origin.counts["/index.m3u8"] == 5  # one more than looks: what it is shows first
-        assert stage.origin.not_modified["/index.m3u8"] == 2
+        assert stage.look().wait_seconds == pytest.approx(1.9)
 
 
 def test_a_look_before_its_time_reads_nothing() -> None:
@@ -90,7 +97,7 @@ def test_a_look_before_its_time_reads_nothing() -> None:
         stage.show(playlist(range(0, 6)))
         stage.look()
         asked = stage.origin.counts["/index.m3u8"]
-        assert stage.look(0.5).wait_seconds == pytest.approx(1.5)
+        assert stage.look(0.5).wait_seconds == pytest.approx(1.4)
         assert stage.origin.counts["/index.m3u8"] == asked
 
 

@@ -21,6 +21,8 @@ from workers.service.sources import SourceSpec, SourceState
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 1.0
+_QUICK_PAUSES = 15  # pauses of at most two seconds: what a live window still holds after an outage must not be missed
+_QUICK_PAUSE_SECONDS = 2.0
 _MOST_PAUSE_SECONDS = 60.0
 _REJECTED_PAUSE_SECONDS = 30.0  # what cannot be followed may be repaired; asking often does not help
 _LEAST_WAIT_SECONDS = 0.05
@@ -226,7 +228,8 @@ class Follower:
             _close(followed)
             return _REJECTED_PAUSE_SECONDS
         followed.state = "backing off"
-        pause = min(_MOST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(followed.failures - 1, 16))
+        doubled = _FIRST_PAUSE_SECONDS * 2.0 ** min(max(followed.failures - _QUICK_PAUSES, 1), 16)
+        pause = min(_QUICK_PAUSE_SECONDS if followed.failures <= _QUICK_PAUSES else _MOST_PAUSE_SECONDS, doubled)
         return pause * self._chance.uniform(0.5, 1.0)
 
     def _told(self, followed: _Followed, finding: ManifestFinding) -> None:
