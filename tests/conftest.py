@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["services.fixtures", "services.redis_fixtures", "simulate_fixtures"]
+pytest_plugins = ["services.fixtures", "services.redis_fixtures", "simulate_fixtures", "command_fixtures"]
 
 
 @pytest.fixture(autouse=True)

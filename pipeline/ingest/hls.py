@@ -8,6 +8,7 @@ from pipeline.errors import BadPlaylist, NotAllowed, Rejected, Transient
 from pipeline.ingest.access import as_path, is_remote, shown
 from pipeline.ingest.hls_playlist import Entry, Master, Media, Variant, parse
 from pipeline.ingest.hls_segment import Addresses
+from pipeline.ingest.hls_skew import declared_starts
 from pipeline.ingest.names import UniqueNames, playlist_name, rung_names
 from pipeline.ingest.source import Refusals, Source, one_of
 from pipeline.ingest.stream import Draft, LiveSource, Problem
@@ -158,17 +159,8 @@ def _time_axis(playlists: list[Media]) -> tuple[TimeBasis | None, list[list[floa
 
 def _wall_clock(entries: tuple[Entry, ...]) -> list[float] | None:
     """Return the start of every segment since the epoch; None where it is not declared or goes back."""
-    first = next((index for index, entry in enumerate(entries) if entry.date_time_seconds is not None), None)
-    if first is None:
-        return None
-    # Declared for some segments only: the durations carry it on, and back to the first.
-    anchor = entries[first]
-    starts: list[float] = []
-    for index, entry in enumerate(entries):
-        if index >= first and entry.date_time_seconds is not None:
-            anchor = entry
-        starts.append((anchor.date_time_seconds or 0.0) + entry.offset_seconds - anchor.offset_seconds)
-    return starts if all(before < after for before, after in pairwise(starts)) else None
+    starts = declared_starts(entries)
+    return starts if starts and all(before < after for before, after in pairwise(starts)) else None
 
 
 def _place(entry: Entry) -> tuple[int, int]:

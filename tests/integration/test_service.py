@@ -3,31 +3,13 @@
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bus_factory import fresh_name
 from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
 from ladder_factory import write_presentation
-from services.kafka import Broker
 
 from schemas import SegmentReady, SegmentScored
-
-
-@pytest.fixture
-def commands(tmp_path: Path, broker: Broker, redis_urls: Callable[[str], str]) -> Commands:
-    name = fresh_name()
-    made = Commands(
-        tmp_path,
-        RUNGWATCH_KAFKA_BOOTSTRAP=broker.bootstrap,
-        RUNGWATCH_KAFKA_PREFIX=f"{name}.",
-        RUNGWATCH_KAFKA_SESSION_SECONDS="6",
-        RUNGWATCH_REDIS_URL=redis_urls("redis 7"),
-        RUNGWATCH_REDIS_PREFIX=name,
-    )
-    assert made.run("topics", "create").returncode == 0
-    return made
 
 
 @pytest.fixture

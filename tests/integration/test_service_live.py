@@ -9,10 +9,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from bus_factory import fresh_name
 from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
 from pydantic import SecretStr
-from services.kafka import Broker
 from simulate_factory import make_encodes
 
 from pipeline.errors import Unavailable
@@ -68,20 +66,6 @@ def stream_of(state: Path) -> str:
                 return found[0].stream_id
         time.sleep(0.2)
     raise AssertionError("no stream was written")
-
-
-@pytest.fixture
-def commands(tmp_path: Path, broker: Broker, redis_urls: Callable[[str], str]) -> Commands:
-    name = fresh_name()
-    made = Commands(
-        tmp_path,
-        RUNGWATCH_KAFKA_BOOTSTRAP=broker.bootstrap,
-        RUNGWATCH_KAFKA_PREFIX=f"{name}.",
-        RUNGWATCH_REDIS_URL=redis_urls("redis 7"),
-        RUNGWATCH_REDIS_PREFIX=name,
-    )
-    assert made.run("topics", "create").returncode == 0
-    return made
 
 
 def test_a_fault_is_found_while_the_stream_is_followed_over_kafka(

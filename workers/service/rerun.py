@@ -1,7 +1,5 @@
 """Scores a span of the segments topic once more, outside of every group: another model beside the old one."""
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -16,10 +14,8 @@ from pipeline.stream.protocol import Message, Partition, Rebalance
 from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from workers.models import Model
-from workers.service.outbox import Patient
 from workers.service.process import Process
-from workers.service.scoring_processor import ScoringProcessor
-from workers.service.stack import ScoringOptions, scoring
+from workers.service.stack import ScoringOptions, processor_of, scoring
 
 _DRAIN_SECONDS = 3600.0  # what is at work when the span has been read is finished, however long it takes
 _RECENT = 4096  # events by which a repeat in the topic is recognised
@@ -94,14 +90,7 @@ def rescore(
     ):
         identity = f"{made.model.name}@{made.model.weights_hash}"
         process.metrics.model(identity)
-        processor = ScoringProcessor(
-            made.engine,
-            threads=made.threads,
-            topics=topics,
-            beside=Patient(producer),
-            source=f"rungwatch/rescore/{socket.gethostname()}/{os.getpid()}",
-            observer=metrics,
-        )
+        processor = processor_of(made, topics, producer, "rescore", metrics)
         messages = _once(_of_stream(read_range(settings.kafka, topics.segments, since, until), stream_id))
         spans: list[Span] = []
 

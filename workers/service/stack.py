@@ -1,6 +1,7 @@
 """Builds an engine from settings: decoders, model, batcher. What `worker`, `watch` and `rescore` share."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,10 @@ from dataclasses import dataclass
 from pipeline.clips import SamplerChoice, work
 from pipeline.decode.isolate import IsolatedPool
 from pipeline.ingest import Fetcher
+from pipeline.observe.scoring import ScoringMetrics
 from pipeline.settings import Settings
+from pipeline.stream.protocol import Producer
+from pipeline.stream.topics import Topics
 from schemas import ModelIdentity, SamplerIdentity
 from workers.ahead import Pool
 from workers.models import Model
@@ -17,6 +21,8 @@ from workers.scoring import Scorer
 from workers.service.batcher import Batcher
 from workers.service.engine import Engine
 from workers.service.observer import WorkObserver
+from workers.service.outbox import Patient
+from workers.service.scoring_processor import ScoringProcessor
 
 _BATCH_ON_A_GPU = 16
 _MOST_DECODERS = 8
@@ -78,3 +84,17 @@ def _loaded(choice: ModelChoice) -> Model:
     from workers.models import load_model  # noqa: PLC0415 - imports torch, which takes seconds
 
     return load_model(choice.name, device=choice.device, allow_untrained=choice.allow_untrained)
+
+
+def processor_of(
+    made: Scoring, topics: Topics, producer: Producer, role: str, metrics: ScoringMetrics
+) -> ScoringProcessor:
+    """Return what deals with segment events; `role`: who says so in the headers of what it publishes."""
+    return ScoringProcessor(
+        made.engine,
+        threads=made.threads,
+        topics=topics,
+        beside=Patient(producer),
+        source=f"rungwatch/{role}/{socket.gethostname()}/{os.getpid()}",
+        observer=metrics,
+    )

@@ -30,10 +30,9 @@ from workers.service.feed import Feed, FeedOptions
 from workers.service.live import follow
 from workers.service.outbox import Patient
 from workers.service.process import Loop, Process
-from workers.service.scoring_processor import ScoringProcessor
 from workers.service.series_writer import SeriesProcessor
 from workers.service.sink import BusSink
-from workers.service.stack import ScoringOptions, scoring
+from workers.service.stack import ScoringOptions, processor_of, scoring
 
 WORKERS, SERIES, LETTERS = "workers", "series", "letters"
 _LOOK_SECONDS = 0.2
@@ -121,14 +120,7 @@ def run_watch(
         letters = _Letters(display)
         processors: dict[str, tuple[Processor, tuple[str, ...]]] = {
             WORKERS: (
-                ScoringProcessor(
-                    made.engine,
-                    threads=made.threads,
-                    topics=topics,
-                    beside=Patient(bus.producer()),
-                    source=source,
-                    observer=metrics,
-                ),
+                processor_of(made, topics, bus.producer(), "watch", metrics),
                 (topics.segments,),
             ),
             SERIES: (

@@ -1,8 +1,6 @@
 """A scoring worker: segment events from Kafka, scores to Kafka; one process per device."""
 
 import logging
-import os
-import socket
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +13,8 @@ from pipeline.stream.protocol import Consumer, Rebalance
 from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from workers.models import Model
-from workers.service.outbox import Patient
 from workers.service.process import Process
-from workers.service.scoring_processor import ScoringProcessor
-from workers.service.stack import ScoringOptions, scoring
+from workers.service.stack import ScoringOptions, processor_of, scoring
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +39,7 @@ def run_worker(settings: Settings, options: ScoringOptions, *, group: str, model
             loaded.good()
             identity = f"{made.model.name}@{made.model.weights_hash}"
             process.metrics.model(identity)
-            processor = ScoringProcessor(
-                made.engine,
-                threads=made.threads,
-                topics=topics,
-                beside=Patient(producer),
-                source=f"rungwatch/worker/{socket.gethostname()}/{os.getpid()}",
-                observer=metrics,
-            )
+            processor = processor_of(made, topics, producer, "worker", metrics)
             metrics.watch_decoding(processor.waiting)
             runner = Runner(
                 consumers(settings, group, topics.segments),
