@@ -9,6 +9,7 @@ import pytest
 from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
 from ladder_factory import write_presentation
 
+from pipeline.series import EmbeddedRedis
 from schemas import SegmentReady, SegmentScored
 
 
@@ -119,10 +120,9 @@ def test_watch_says_what_cannot_be_scored_and_scores_the_rest(tmp_path: Path, me
     assert "11 segments shown" in watched.stdout
 
 
-def test_two_watches_on_one_folder_are_refused(tmp_path: Path, media: Path) -> None:
-    alone, state = Commands(tmp_path), tmp_path / "state"
-    with alone.running("watch", media, "--state", state):
-        wait_for_state(state, 1)
-        second = alone.run("watch", media, "--state", state, "--again")
+def test_a_folder_that_another_process_has_is_refused(tmp_path: Path, media: Path) -> None:
+    state = tmp_path / "state"
+    with EmbeddedRedis(state / "redis"):
+        second = Commands(tmp_path).run("watch", media, "--state", state)
     assert second.returncode == 2
     assert "another process" in second.stderr

@@ -55,9 +55,9 @@ def test_encodes_are_made_once(folder, encodes) -> None:
     )
     assert told == [1.0]
     assert [rung.takes["main"].fragments for rung in again.rungs] == [r.takes["main"].fragments for r in encodes.rungs]
-    assert [entry.name for entry in (folder / "simulate/cache").iterdir()] == [
-        Plan(folder / "simulate/camera.mp4", 3, 96, 2.0, 8.0).key()
-    ]
+    made = {entry.name for entry in (folder / "simulate/cache").iterdir()}
+    assert Plan(folder / "simulate/camera.mp4", 3, 96, 2.0, 8.0).key() in made
+    assert not any(name.startswith("encoding-") for name in made)
 
 
 def test_a_ladder_of_one_rung_is_refused(folder) -> None:
