@@ -2,24 +2,16 @@
 
 from pipeline.series.connection import Link, connect
 from pipeline.series.embedded import EmbeddedRedis
-from pipeline.series.keys import Keys, SeriesId
-from pipeline.series.queries import SeriesEntry, SeriesQueries, StreamEntry, Wanted, worst
+from pipeline.series.keys import Keys
+from pipeline.series.queries import SeriesQueries
 from pipeline.series.store import SeriesStore, Written
-from pipeline.series.values import Resolution, SeriesPoint
 
 __all__ = [
     "EmbeddedRedis",
     "Keys",
     "Link",
-    "Resolution",
-    "SeriesEntry",
-    "SeriesId",
-    "SeriesPoint",
     "SeriesQueries",
     "SeriesStore",
-    "StreamEntry",
-    "Wanted",
     "Written",
     "connect",
-    "worst",
 ]

@@ -17,49 +17,12 @@ Minutes, hours and months (of 30 days) are counted from the epoch, or from the s
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from urllib.parse import quote, unquote
 
-from schemas import QualityPoint
+from pipeline.history import quoted
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 MONTH_MS = 720 * HOUR_MS
-
-_quoted = lru_cache(maxsize=16_384)(lambda text: quote(text, safe=""))
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesId:
-    """What may stand in one line: scores of two models, two displays or two samplers never mix."""
-
-    rendition_id: str
-    model_name: str
-    display_height_px: int
-    sampler_name: str
-    sampler_frames: int
-
-    @classmethod
-    def of(cls, point: QualityPoint) -> "SeriesId":
-        return cls(
-            point.rendition_id, point.model_name, point.display_height_px, point.sampler_name, point.sampler_frames
-        )
-
-    @classmethod
-    def parsed(cls, name: str) -> "SeriesId":
-        rendition, model, height, sampler, frames = name.split("/")
-        return cls(unquote(rendition), unquote(model), int(height), unquote(sampler), int(frames))
-
-    @property
-    def name(self) -> str:
-        """As it stands in keys and fields."""
-        return series_name(
-            self.rendition_id, self.model_name, self.display_height_px, self.sampler_name, self.sampler_frames
-        )
-
-
-def series_name(rendition: str, model: str, height_px: int, sampler: str, frames: int) -> str:
-    return f"{_quoted(rendition)}/{_quoted(model)}/{height_px}/{_quoted(sampler)}/{frames}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +36,11 @@ class Keys:
         return f"{self.prefix}:streams"
 
     def channel(self, stream_id: str) -> str:
-        return f"{self.prefix}:points:{{{_quoted(stream_id)}}}"
+        return f"{self.prefix}:points:{{{quoted(stream_id)}}}"
 
     def stream(self, stream_id: str) -> str:
         """Return what every key of the stream starts with."""
-        return f"{self.prefix}:{{{_quoted(stream_id)}}}:"
+        return f"{self.prefix}:{{{quoted(stream_id)}}}:"
 
     def series(self, stream_id: str) -> str:
         return f"{self.stream(stream_id)}series"
@@ -108,7 +71,7 @@ class Keys:
 
 
 def skipped_field(rendition_id: str, start_ms: int) -> str:
-    return f"{_quoted(rendition_id)}|{start_ms}"
+    return f"{quoted(rendition_id)}|{start_ms}"
 
 
 def in_ms(seconds: float) -> int:

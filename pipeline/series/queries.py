@@ -3,48 +3,16 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from pipeline.history import Resolution, SeriesEntry, SeriesId, SeriesPoint, StreamEntry, Wanted, auto
 from pipeline.series.connection import Command, Link
-from pipeline.series.keys import HOUR_MS, MINUTE_MS, MONTH_MS, Keys, SeriesId, in_ms
-from pipeline.series.values import MS, Resolution, SeriesPoint, of_raw, of_rollup, point_of, skipped_of
+from pipeline.series.keys import HOUR_MS, MINUTE_MS, MONTH_MS, Keys, in_ms
+from pipeline.series.values import MS, of_raw, of_rollup, point_of, skipped_of
 from pipeline.settings import RedisSettings
 from schemas import ManifestFinding, QualityPoint, SegmentSkipped
 
 COMMANDS_A_PIPELINE = 1000
-RAW_UNTIL_SECONDS = 6 * 3600
-"""`auto`: up to this length single points are shown, a few thousand of a rendition;"""
-MINUTES_UNTIL_SECONDS = 7 * 86400
-"""and up to this one minutes."""
-
-Wanted = Resolution | Literal["auto", "raw", "minute", "hour"]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEntry:
-    stream_id: str
-    written_seconds: float
-    """When it was last written to, since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesEntry:
-    """One series of a stream."""
-
-    stream_id: str
-    series: SeriesId
-    first_seconds: float
-    """Start of its first point, which may have expired."""
-    written_seconds: float
-    """When it was last written to, since the epoch."""
-    revision: int
-    """Of the newest weights in it."""
-    latest: QualityPoint
-
-    @property
-    def end_seconds(self) -> float:
-        return self.latest.start_seconds + self.latest.duration_seconds
 
 
 class SeriesQueries:
@@ -227,18 +195,6 @@ class SeriesQueries:
         for first in range(0, len(commands), COMMANDS_A_PIPELINE):
             replies += self._link.run(commands[first : first + COMMANDS_A_PIPELINE])
         return replies
-
-
-def auto(length_seconds: float) -> Resolution:
-    """Return the resolution that shows a range of this length in a few thousand points at most."""
-    if length_seconds <= RAW_UNTIL_SECONDS:
-        return Resolution.RAW
-    return Resolution.MINUTE if length_seconds <= MINUTES_UNTIL_SECONDS else Resolution.HOUR
-
-
-def worst(points: Sequence[SeriesPoint], most: int) -> list[SeriesPoint]:
-    """Return the values with the least scores, the worst first; of equals the earlier first."""
-    return sorted(points, key=lambda point: (point.least_score, point.least_seconds))[:most]
 
 
 def _numbers(members: Sequence[bytes]) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pipeline.history import series_name
 from pipeline.series.connection import Command, Link, Script, ScriptCall
 from pipeline.series.keys import (
     HOUR_MS,
@@ -12,7 +13,6 @@ from pipeline.series.keys import (
     MONTH_MS,
     Keys,
     in_ms,
-    series_name,
     skipped_field,
 )
 from pipeline.series.values import point_text, skipped_text

@@ -14,51 +14,14 @@ together.
 
 import json
 import struct
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from pipeline.series.keys import SeriesId
+from pipeline.history import Resolution, SeriesId, SeriesPoint
 from schemas import Basis, ContentLabel, FindingKind, QualityPoint, SegmentSkipped, TimeBasis
 
 MS = 1000.0
 MILLION = 1e6
 PACKED = struct.Struct("<12d")
-
-
-class Resolution(StrEnum):
-    """What one value of a series stands for."""
-
-    RAW = "raw"
-    MINUTE = "minute"
-    HOUR = "hour"
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesPoint:
-    """One value of a series: a segment, or the roll-up of a minute or an hour of segments."""
-
-    resolution: Resolution
-    start_seconds: float
-    """Of the segment, or of the minute or hour."""
-    duration_seconds: float
-    """What was scored: of a roll-up at most about its minute or hour, less where there are gaps."""
-    count: int
-    score: float
-    """Mean, weighted by duration."""
-    low: float
-    high: float
-    """The 90 % interval; of a roll-up the mean of its segments' ends."""
-    least_score: float
-    least_seconds: float
-    """Where the segment of the least score starts."""
-    greatest_score: float
-    bitrate_bps: float | None
-    bases: tuple[tuple[Basis, int], ...]
-    findings: tuple[tuple[FindingKind, int], ...]
-    """How many segments had which."""
-    raw: QualityPoint | None = None
-    """The point itself; None: a roll-up."""
 
 
 def point_text(point: QualityPoint) -> str:

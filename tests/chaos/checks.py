@@ -12,7 +12,8 @@ from chaos.feed import Feed, by_kind
 from chaos.offsets import Standing
 from chaos.undisturbed import Place, is_same, place_of
 
-from pipeline.series import Resolution, SeriesPoint, SeriesQueries
+from pipeline.history import Resolution, SeriesPoint
+from pipeline.series import SeriesQueries
 from pipeline.series.keys import HOUR_MS, MINUTE_MS
 from pipeline.stream.protocol import Message
 from schemas import DeadLetter, QualityPoint, SegmentScored

@@ -4,7 +4,7 @@ import pytest
 from series_factory import point, points
 from services.redis_fixtures import Series
 
-from pipeline.series import SeriesId, SeriesPoint, worst
+from pipeline.history import SeriesId, SeriesPoint, worst
 from pipeline.series.keys import Keys
 from pipeline.series.queries import auto
 from schemas import TimeBasis

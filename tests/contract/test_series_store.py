@@ -10,7 +10,8 @@ from redis.crc import key_slot
 from series_factory import point, points, read_rollups, rollups, skipped
 from services.redis_fixtures import Series
 
-from pipeline.series import SeriesId, Written
+from pipeline.history import SeriesId
+from pipeline.series import Written
 from pipeline.series.keys import Keys
 from schemas import Basis, ContentLabel, FindingKind, QualityPoint
 

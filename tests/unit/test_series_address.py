@@ -4,9 +4,9 @@ import pytest
 from redis import exceptions as said
 
 from pipeline.errors import Unavailable, UsageError
+from pipeline.history import SeriesId
 from pipeline.series.address import Address, parsed
 from pipeline.series.faults import meaning
-from pipeline.series.keys import SeriesId
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from workers.cli.axis_time import AXIS_TIME, AxisTime, length_seconds
 from workers.cli.options import kafka_option, port_option, redis_option
 
 if TYPE_CHECKING:
-    from pipeline.series import SeriesQueries, Wanted
+    from pipeline.history import Wanted
+    from pipeline.series import SeriesQueries
 
 FORMATS = ("table", "json", "csv", "plot")
 EPILOG = """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from pipeline.series import SeriesPoint, StreamEntry
+from pipeline.history import SeriesPoint, StreamEntry
 from schemas import Basis, ManifestFinding, QualityPoint
 from workers.cli.series_lines import Answer, Line
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import NotFound, UsageError
+from pipeline.history import SeriesEntry, SeriesPoint, Wanted
 from pipeline.report.words import WALL_CLOCK, as_time, printable
-from pipeline.series import SeriesEntry, SeriesPoint, SeriesQueries, Wanted
+from pipeline.series import SeriesQueries
 from schemas import SegmentSkipped, TimeBasis
 from workers.cli.axis_time import AxisTime
 

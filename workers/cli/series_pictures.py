@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.errors import UsageError
+from pipeline.history import SeriesPoint
 from pipeline.report.words import printable
-from pipeline.series import SeriesPoint
 from workers.cli.series_lines import Answer, Line
 
 if TYPE_CHECKING:

@@ -1,0 +1,197 @@
+"""What is asked of quality over time, and what is answered: the vocabulary of whoever reads a series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal, Protocol
+from urllib.parse import quote, unquote
+
+from schemas import Basis, FindingKind, ManifestFinding, QualityPoint, SegmentSkipped
+
+RAW_UNTIL_SECONDS = 6 * 3600
+"""`auto`: up to this length single points are shown, a few thousand of a rendition;"""
+MINUTES_UNTIL_SECONDS = 7 * 86400
+"""and up to this one minutes."""
+
+
+class Resolution(StrEnum):
+    """What one value of a series stands for."""
+
+    RAW = "raw"
+    MINUTE = "minute"
+    HOUR = "hour"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """One value of a series: a segment, or the roll-up of a minute or an hour of segments."""
+
+    resolution: Resolution
+    start_seconds: float
+    """Of the segment, or of the minute or hour."""
+    duration_seconds: float
+    """What was scored: of a roll-up at most about its minute or hour, less where there are gaps."""
+    count: int
+    score: float
+    """Mean, weighted by duration."""
+    low: float
+    high: float
+    """The 90 % interval; of a roll-up the mean of its segments' ends."""
+    least_score: float
+    least_seconds: float
+    """Where the segment of the least score starts."""
+    greatest_score: float
+    bitrate_bps: float | None
+    bases: tuple[tuple[Basis, int], ...]
+    findings: tuple[tuple[FindingKind, int], ...]
+    """How many segments had which."""
+    raw: QualityPoint | None = None
+    """The point itself; None: a roll-up."""
+
+
+Wanted = Resolution | Literal["auto", "raw", "minute", "hour"]
+
+quoted = lru_cache(maxsize=16_384)(lambda text: quote(text, safe=""))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SeriesId:
+    """What may stand in one line: scores of two models, two displays or two samplers never mix."""
+
+    rendition_id: str
+    model_name: str
+    display_height_px: int
+    sampler_name: str
+    sampler_frames: int
+
+    @classmethod
+    def of(cls, point: QualityPoint) -> "SeriesId":
+        return cls(
+            point.rendition_id, point.model_name, point.display_height_px, point.sampler_name, point.sampler_frames
+        )
+
+    @classmethod
+    def parsed(cls, name: str) -> "SeriesId":
+        rendition, model, height, sampler, frames = name.split("/")
+        return cls(unquote(rendition), unquote(model), int(height), unquote(sampler), int(frames))
+
+    @property
+    def name(self) -> str:
+        """As it stands in keys and fields."""
+        return series_name(
+            self.rendition_id, self.model_name, self.display_height_px, self.sampler_name, self.sampler_frames
+        )
+
+
+def series_name(rendition: str, model: str, height_px: int, sampler: str, frames: int) -> str:
+    return f"{quoted(rendition)}/{quoted(model)}/{height_px}/{quoted(sampler)}/{frames}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEntry:
+    stream_id: str
+    written_seconds: float
+    """When it was last written to, since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEntry:
+    """One series of a stream."""
+
+    stream_id: str
+    series: SeriesId
+    first_seconds: float
+    """Start of its first point, which may have expired."""
+    written_seconds: float
+    """When it was last written to, since the epoch."""
+    revision: int
+    """Of the newest weights in it."""
+    latest: QualityPoint
+
+    @property
+    def end_seconds(self) -> float:
+        return self.latest.start_seconds + self.latest.duration_seconds
+
+
+class History(Protocol):
+    """Questions about series. All raise Unavailable where their store is away, and return nothing where nothing is."""
+
+    def streams(self) -> list[StreamEntry]: ...
+
+    def series(self, stream_id: str) -> list[SeriesEntry]: ...
+
+    def select(
+        self,
+        stream_id: str,
+        rendition_id: str | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        model: str | None = None,
+    ) -> list[SeriesEntry]: ...
+
+    def latest(self, stream_id: str, model: str | None = None) -> dict[str, QualityPoint]: ...
+
+    def read(
+        self,
+        entry: SeriesEntry,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        resolution: Wanted = "auto",
+    ) -> list[SeriesPoint]: ...
+
+    def skipped(
+        self,
+        stream_id: str,
+        rendition_id: str | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> list[SegmentSkipped]: ...
+
+    def findings(
+        self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None, most: int = 1000
+    ) -> list[ManifestFinding]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEntry:
+    """The worst frame of one segment, of which a small picture is kept."""
+
+    stream_id: str
+    rendition_id: str
+    start_seconds: float
+    """Where its segment starts, as of its point."""
+    worst_seconds: float
+    """Where the frame is."""
+    score: float
+    """Of the frame."""
+
+
+class Pictures(Protocol):
+    """Questions about the pictures of worst frames. Raise Unavailable as `History` does."""
+
+    def kept(
+        self,
+        stream_id: str,
+        rendition_id: str | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> list[PictureEntry]:
+        """Return those whose segments start in [start, end), in order of time, then rendition."""
+        ...
+
+    def jpeg(self, stream_id: str, rendition_id: str, start_seconds: float) -> bytes | None:
+        """Return one picture; None: none was kept, or it has gone."""
+        ...
+
+
+def auto(length_seconds: float) -> Resolution:
+    """Return the resolution that shows a range of this length in a few thousand points at most."""
+    if length_seconds <= RAW_UNTIL_SECONDS:
+        return Resolution.RAW
+    return Resolution.MINUTE if length_seconds <= MINUTES_UNTIL_SECONDS else Resolution.HOUR
+
+
+def worst(points: Sequence[SeriesPoint], most: int) -> list[SeriesPoint]:
+    """Return the values with the least scores, the worst first; of equals the earlier first."""
+    return sorted(points, key=lambda point: (point.least_score, point.least_seconds))[:most]
