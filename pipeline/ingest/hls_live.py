@@ -92,11 +92,6 @@ class HlsPresentation:
         """Where to go on after a restart: small, and JSON when dumped."""
         return Position.of(self._rungs.rungs.values(), self._axis, self._rungs.eras)
 
-    def peak_bps(self, rendition_id: str) -> int | None:
-        """Return the declared BANDWIDTH of a rendition, which no segment may exceed; None: not declared."""
-        rungs = self._rungs.rungs.values()
-        return next((rung.variant.peak_bps for rung in rungs if rung.rendition_id == rendition_id), None)
-
     def look(self) -> Update:
         """Read what is due and return what is new.
 

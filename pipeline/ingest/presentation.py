@@ -1,9 +1,10 @@
 """The seam of live ingest: a presentation is asked again and again for what is new, whatever it is made of."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from schemas import Ladder, ManifestFinding, Segment, TimeBasis
+from schemas.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,12 @@ class Presentation(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A presentation that has no clock of its own to find its place by after a restart."""
+
+    @property
+    def position(self) -> Record:
+        """Where the next process goes on: what was given out before stays at its place on the time axis."""

@@ -34,6 +34,7 @@ from pipeline.ingest import Fetcher
 from pipeline.ingest.presentation import Update
 from pipeline.settings import FetchLimits, Settings
 from schemas import ManifestFinding, SegmentReady
+from schemas.record import Record
 from workers.service.live import follower
 from workers.service.sources import SourceSpec
 from workers.simulate import Origin
@@ -103,7 +104,7 @@ class Null:
 
     def opened(self, source: SourceSpec, update: Update) -> None: ...
 
-    def looked(self) -> None: ...
+    def looked(self, source: SourceSpec, position: Record | None) -> None: ...
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         with self._lock:

@@ -28,6 +28,7 @@ from pipeline.ingest.open import open_presentation
 from pipeline.ingest.presentation import Update
 from pipeline.settings import FetchLimits
 from schemas import ManifestFinding, ManifestFindingKind, SegmentReady
+from schemas.record import Record
 from workers.service.follow import Follower
 from workers.service.sources import SourceSpec
 
@@ -110,7 +111,7 @@ class Taken:
 
     def opened(self, source: SourceSpec, update: Update) -> None: ...
 
-    def looked(self) -> None: ...
+    def looked(self, source: SourceSpec, position: Record | None) -> None: ...
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         self.failures.append(f"{source.id}: {error}")

@@ -3,19 +3,24 @@
 import base64
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import Transient, Unavailable, UsageError
+from pipeline.observe.ingest import IngestMetrics
+from pipeline.observe.metrics import Metrics
 from pipeline.stream.protocol import Message, Partition, Publication
+from pipeline.stream.topics import Topics
 from schemas import DeadLetter, Rendition, Resource, Segment, SegmentReady
-from workers.service import outbox
+from schemas.record import Record
+from workers.service import outbox, sink
 from workers.service.announced import Announced
 from workers.service.letters import Wanted, letters, publications
 from workers.service.outbox import OneShot, Patient
-from workers.service.sources import SourceState, read_sources, read_states, write_states
+from workers.service.sources import SourceSpec, SourceState, read_sources, read_states, write_states
 
 
 def event(uri: str = "https://host/7.ts", number: int = 7) -> SegmentReady:
@@ -95,6 +100,36 @@ def test_a_command_that_ends_says_that_something_was_not_stored() -> None:
     with pytest.raises(Transient, match="run the same again"):
         box.flush()
     assert told == []
+
+
+class Place(Record):
+    """Stands where a position of a presentation stands."""
+
+    number: int
+
+
+def test_a_place_is_kept_once_all_before_it_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink, "_HELD_SECONDS", 0.0)
+    unstored: list[Callable[[], None]] = []
+
+    class Slow:
+        """Implements `Outbox`: stores when the test says so."""
+
+        def send(self, sent: Publication, stored: Callable[[], None] = lambda: None) -> None:
+            unstored.append(stored)
+
+    news = SourceSpec(id="news", url="https://host/news.m3u8?token=secret")
+    with closing(Announced(tmp_path / "announced.sqlite", "nano")) as known:
+        metrics = IngestMetrics(Metrics("1.0"))
+        bus = sink.BusSink(Slow(), Topics("rungwatch."), "test", known, lambda _: None, metrics)
+        bus.event(event(number=7))
+        bus.looked(news, Place(number=7))
+        assert known.position(news.id, news.url) is None
+        unstored.pop()()
+        bus.looked(news, Place(number=8))
+        assert Place.model_validate_json(known.position(news.id, news.url) or "") == Place(number=8)
+        assert known.position("other", news.url) is None
+    assert b"secret" not in (tmp_path / "announced.sqlite").read_bytes()
 
 
 def letter(original: bytes | None, minute: int, reason: str = "not_found", origin: str = "segments/3/12") -> Message:

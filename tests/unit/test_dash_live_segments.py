@@ -265,10 +265,10 @@ def test_a_chain_of_base_urls_is_joined(stage: Stage) -> None:
     inner = "<BaseURL>rung/</BaseURL>"
     page = mpd(
         period("<BaseURL>period/</BaseURL>" + video(by_number(media="$Number$.m4s"), rungs("a", inner=inner))),
-        head="<BaseURL>/root/</BaseURL>",
+        head="<BaseURL>/base/</BaseURL>",
     )
     segment = stage.open(page).look().segments[0]
-    assert segment.media.uri == stage.origin.url("/root/period/rung/46.m4s")
+    assert segment.media.uri == stage.origin.url("/base/period/rung/46.m4s")
 
 
 def test_one_of_several_base_urls_is_read_and_named(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import BadPlaylist, Rejected, Transient
 from pipeline.ingest.presentation import Update
 from schemas import Ladder, ManifestFinding, Rendition, Resource, Segment, SegmentReady, TimeBasis
+from schemas.record import Record
 from workers.service import follow
 from workers.service.follow import Follower
 from workers.service.sources import SourceSpec
@@ -49,7 +50,7 @@ class Kept:
 
     def opened(self, source: SourceSpec, update: Update) -> None: ...
 
-    def looked(self) -> None: ...
+    def looked(self, source: SourceSpec, position: Record | None) -> None: ...
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         self.errors.append(f"{source.id}: {error}")

@@ -269,6 +269,24 @@ def test_a_new_process_goes_on_where_the_last_one_stopped() -> None:
         assert stage.starts(720)[len(before)] == pytest.approx(before[-1] + 2)
 
 
+def test_what_is_given_out_again_after_a_restart_lies_where_it_lay() -> None:
+    with Stage(heights=(360, 720)) as stage:
+        stage.show(playlist(range(0, 6)))
+        stage.look()
+        earlier = stage.presentation.position
+        stage.show(playlist(range(3, 9)))
+        stage.look(6.7)  # not the durations of the segments: the clock alone would place them otherwise
+        given = dict(zip(stage.numbers(720), stage.starts(720), strict=True))
+        stage.segments.clear()
+        stage.begin(position=earlier)
+        stage.show(playlist(range(4, 10)))
+        stage.look(3.1)
+        again = dict(zip(stage.numbers(720), stage.starts(720), strict=True))
+        assert list(again) == [6, 7, 8, 9]
+        assert [again[number] for number in (6, 7, 8)] == [given[number] for number in (6, 7, 8)]
+        assert stage.findings == []
+
+
 def test_a_new_process_finds_a_title_that_was_given_out_over() -> None:
     with Stage() as stage:
         stage.show(playlist(range(0, 6), head="#EXT-X-PLAYLIST-TYPE:EVENT\n"))

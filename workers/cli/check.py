@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.errors import Rejected, Transient
     from pipeline.ingest.presentation import Update
     from schemas import ManifestFinding, SegmentReady
+    from schemas.record import Record
     from workers.service.sources import SourceSpec
 
 EXIT_FOUND, EXIT_UNREADABLE = 3, 4
@@ -123,7 +124,7 @@ class _Checked:
             for note in update.notes:
                 click.echo(f"note: {note}", err=True)
 
-    def looked(self) -> None:
+    def looked(self, source: "SourceSpec", position: "Record | None") -> None:
         if self._one_look:
             self.stop.set()
 

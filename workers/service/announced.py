@@ -1,4 +1,4 @@
-"""Which events were announced before, kept in a file: so that a restart goes on where it stopped."""
+"""Which events were announced before, and up to where, kept in a file: a restart goes on where it stopped."""
 
 import hashlib
 import sqlite3
@@ -11,6 +11,7 @@ from pipeline.ingest import as_path
 from schemas import SegmentReady
 
 _KEPT_SECONDS = 90 * 86_400.0
+_POSITION_SECONDS = 86_400.0  # an origin that was away for longer has begun anew
 
 
 class Announced:
@@ -30,6 +31,9 @@ class Announced:
             self._store.execute("PRAGMA synchronous = NORMAL")
             self._store.execute("CREATE TABLE IF NOT EXISTS announced (id BLOB PRIMARY KEY, at REAL) WITHOUT ROWID")
             self._store.execute("DELETE FROM announced WHERE at < ?", (time.time() - _KEPT_SECONDS,))
+            self._store.execute(
+                "CREATE TABLE IF NOT EXISTS positions (source TEXT PRIMARY KEY, at REAL, position TEXT)"
+            )
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used ({error}); remove it, or name another folder") from error
 
@@ -43,6 +47,22 @@ class Announced:
         with self._lock:
             self._store.execute("INSERT OR REPLACE INTO announced VALUES (?, ?)", (self._id(event), time.time()))
 
+    def position(self, source_id: str, url: str) -> str | None:
+        """Return where following a source stopped, as JSON; None: it was never followed, or too long ago."""
+        with self._lock:
+            found = self._store.execute(
+                "SELECT position FROM positions WHERE source = ? AND at >= ?",
+                (_source(source_id, url), time.time() - _POSITION_SECONDS),
+            ).fetchone()
+        return None if found is None else str(found[0])
+
+    def stopped_at(self, source_id: str, url: str, position: str) -> None:
+        """Keep where following a source stopped."""
+        with self._lock:
+            self._store.execute(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (_source(source_id, url), time.time(), position)
+            )
+
     def close(self) -> None:
         self._store.close()
 
@@ -51,6 +71,11 @@ class Announced:
         segment = event.segment
         what = f"{event.event_id} {segment.media.model_dump_json()} {segment.window_seconds} {event.display_height_px}"
         return hashlib.sha256(f"{self._salt}\n{what}\n{_file(event)}".encode()).digest()[:16]
+
+
+def _source(source_id: str, url: str) -> str:
+    # An address may carry a token, which is none of this file's business.
+    return f"{source_id} {hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
 def _file(event: SegmentReady) -> str:

@@ -14,8 +14,9 @@ from typing import Protocol, runtime_checkable
 from pipeline.errors import Rejected, Transient
 from pipeline.ingest import shown
 from pipeline.ingest.live_events import LiveEvents
-from pipeline.ingest.presentation import Presentation, Update
+from pipeline.ingest.presentation import Presentation, Resumable, Update
 from schemas import ManifestFinding, SegmentReady
+from schemas.record import Record
 from workers.service.sources import SourceSpec, SourceState
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class Sink(Protocol):
     def opened(self, source: SourceSpec, update: Update) -> None:
         """A source was read for the first time, or once more after it could not be."""
 
-    def looked(self) -> None:
-        """A look is done, and what it brought was handed in."""
+    def looked(self, source: SourceSpec, position: Record | None) -> None:
+        """A look is done, and what it brought was handed in; `position`: of a presentation that is `Resumable`."""
 
     def failed(self, source: SourceSpec, error: Rejected | Transient) -> None:
         """A source could not be read; said once, until it can be read again."""
@@ -200,7 +201,8 @@ class Follower:
             followed.seen_seconds = self._clock()
         for finding in update.findings:
             self._told(followed, finding)
-        self._sink.looked()
+        position = followed.presentation.position if isinstance(followed.presentation, Resumable) else None
+        self._sink.looked(followed.spec, position)
         if update.is_over:
             followed.state = "ended"
             return None

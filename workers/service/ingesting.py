@@ -60,9 +60,9 @@ def run_ingest(
         sink = BusSink(Patient(producer), topics, source, known, say, metrics)
         loops: dict[str, Loop] = {}
         if config is None:
-            following = follow(settings, fetcher, streams, options, sink, ends=True, observer=metrics)
+            following = follow(settings, fetcher, streams, options, sink, ends=True, known=known, observer=metrics)
         else:
-            following = follower(settings, fetcher, sink, ends=False, observer=metrics)
+            following = follower(settings, fetcher, sink, ends=False, known=known, observer=metrics)
             following.set_sources(read_sources(config))
             loops["config"] = _Reloading(config, following).run
 

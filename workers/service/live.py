@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pipeline.ingest import Fetcher
 from pipeline.ingest.presentation import Presentation
 from pipeline.settings import Settings
+from workers.service.announced import Announced
 from workers.service.feed import FeedOptions, Live
 from workers.service.follow import Follower, FollowObserver, Open, Sink
 from workers.service.sources import SourceSpec
@@ -18,9 +19,10 @@ def follow(
     sink: Sink,
     *,
     ends: bool,
+    known: Announced | None = None,
     observer: FollowObserver | None = None,
 ) -> Follower:
-    """Return a follower of streams that were found live."""
+    """Return a follower of streams that were found live. `known`: what an earlier process came to."""
     specs = [
         SourceSpec(
             id=stream.stream_id,
@@ -31,24 +33,32 @@ def follow(
         )
         for stream in streams
     ]
-    found = follower(settings, fetcher, sink, ends=ends, observer=observer)
+    found = follower(settings, fetcher, sink, ends=ends, known=known, observer=observer)
     found.set_sources(specs)
     return found
 
 
 def follower(
-    settings: Settings, fetcher: Fetcher, sink: Sink, *, ends: bool, observer: FollowObserver | None = None
+    settings: Settings,
+    fetcher: Fetcher,
+    sink: Sink,
+    *,
+    ends: bool,
+    known: Announced | None = None,
+    observer: FollowObserver | None = None,
 ) -> Follower:
     """Return a follower of nothing yet."""
-    return Follower(opener(settings, fetcher), sink, threads=settings.service.looks, ends=ends, observer=observer)
+    opened = opener(settings, fetcher, known)
+    return Follower(opened, sink, threads=settings.service.looks, ends=ends, observer=observer)
 
 
-def opener(settings: Settings, fetcher: Fetcher) -> Open:
+def opener(settings: Settings, fetcher: Fetcher, known: Announced | None = None) -> Open:
     """Return what makes the presentation of a source."""
 
     def opened(spec: SourceSpec) -> Presentation:
         from pipeline.ingest.open import open_presentation  # noqa: PLC0415 - most runs follow nothing
 
-        return open_presentation(spec.url, spec.id, fetcher, settings.fetch)
+        position = known.position(spec.id, spec.url) if known else None
+        return open_presentation(spec.url, spec.id, fetcher, settings.fetch, position)
 
     return opened

@@ -154,7 +154,7 @@ def run_watch(
             announcer.announce(feed.read(inputs), display.say, stop, watching.tally)
             watching.sink = sink
             live = watching.tally.live
-            follow(settings, fetcher, live, feed_options, sink, ends=True, observer=following).run(stop)
+            follow(settings, fetcher, live, feed_options, sink, ends=True, known=known, observer=following).run(stop)
             watching.is_fed = not stop.is_set()
 
         if seconds is not None:
