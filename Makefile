@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say which: make setup PYTHON=python3.12"; exit 1; }
 	@echo "setup: virtual environment in $(VENV) (torch is large: minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[ads,demo,train,traces,dev]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[ads,demo,grafana,train,traces,dev]'
 	@touch $(STAMP)
 	@echo "setup: done"
 

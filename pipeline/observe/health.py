@@ -77,9 +77,6 @@ class Flag:
     def good(self) -> None:
         self._reason = None
 
-    def bad(self, reason: str) -> None:
-        self._reason = reason
-
     def is_because(self, reason: str | None) -> None:
         """None: it is well."""
         self._reason = reason

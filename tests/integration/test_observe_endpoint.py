@@ -104,7 +104,7 @@ def test_a_process_is_ready_when_every_check_is_well(process: Process) -> None:
     assert before.json() == {"ready": False, "checks": {"model": "the model is still being loaded", "redis": "ok"}}
     model.good()
     assert process.client.get("/readyz").json() == {"ready": True, "checks": {"model": "ok", "redis": "ok"}}
-    model.bad("the device is gone")
+    model.is_because("the device is gone")
     assert process.client.get("/readyz").json()["checks"]["model"] == "the device is gone"
 
 
