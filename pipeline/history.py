@@ -1,18 +1,33 @@
 """What is asked of quality over time, and what is answered: the vocabulary of whoever reads a series."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
-from schemas import Basis, FindingKind, ManifestFinding, QualityPoint, SegmentSkipped
+from schemas import Basis, FindingKind, ManifestFinding, ManifestFindingKind, QualityPoint, SegmentSkipped
 
 RAW_UNTIL_SECONDS = 6 * 3600
 """`auto`: up to this length single points are shown, a few thousand of a rendition;"""
 MINUTES_UNTIL_SECONDS = 7 * 86400
 """and up to this one minutes."""
+EVENT_SECONDS = 600.0
+"""A finding that is over as it happens counts as open for so long: two looks of most alert rules."""
+LONGEST_OPEN_SECONDS = 86_400.0
+"""What began before that and was never told to be over belongs to an ingest that was ended in between."""
+EVENTS = frozenset(
+    {
+        ManifestFindingKind.AUDIO_VIDEO_START,
+        ManifestFindingKind.CHANGED_SEGMENT,
+        ManifestFindingKind.MISSING_SEGMENT,
+        ManifestFindingKind.RUNG_NEW,
+        ManifestFindingKind.SEQUENCE_WENT_BACK,
+        ManifestFindingKind.TIME_JUMP,
+    }
+)
+"""Findings that are over as they happen."""
 
 
 class Resolution(StrEnum):
@@ -49,14 +64,34 @@ class SeriesPoint:
     raw: QualityPoint | None = None
     """The point itself; None: a roll-up."""
 
+    @classmethod
+    def of(cls, point: QualityPoint) -> "SeriesPoint":
+        """Return a single point as a value of its series."""
+        # By place: by name it takes two and a half times as long, and an hour of six rungs has 10,800.
+        return cls(
+            Resolution.RAW,
+            point.start_seconds,
+            point.duration_seconds,
+            1,
+            point.score,
+            point.low,
+            point.high,
+            point.score,
+            point.start_seconds,
+            point.score,
+            point.bitrate_bps,
+            ((point.basis, 1),),
+            tuple([(kind, 1) for kind in point.findings]) if point.findings else (),
+            point,
+        )
+
 
 Wanted = Resolution | Literal["auto", "raw", "minute", "hour"]
 
 quoted = lru_cache(maxsize=16_384)(lambda text: quote(text, safe=""))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesId:
+class SeriesId(NamedTuple):
     """What may stand in one line: scores of two models, two displays or two samplers never mix."""
 
     rendition_id: str
@@ -95,8 +130,7 @@ class StreamEntry:
     """When it was last written to, since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesEntry:
+class SeriesEntry(NamedTuple):
     """One series of a stream."""
 
     stream_id: str
@@ -120,6 +154,10 @@ class History(Protocol):
     def streams(self) -> list[StreamEntry]: ...
 
     def series(self, stream_id: str) -> list[SeriesEntry]: ...
+
+    def series_of(self, stream_ids: Sequence[str]) -> dict[str, list[SeriesEntry]]:
+        """Return what `series` does, of many streams at once."""
+        ...
 
     def select(
         self,
@@ -152,6 +190,22 @@ class History(Protocol):
         self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None, most: int = 1000
     ) -> list[ManifestFinding]: ...
 
+    def findings_of(
+        self,
+        stream_ids: Sequence[str],
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        most: int = 1000,
+    ) -> dict[str, list[ManifestFinding]]:
+        """Return what `findings` does, of many streams at once; `most` of each."""
+        ...
+
+    def ads(
+        self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None
+    ) -> list[tuple[float, float]]:
+        """Return [start, end) of the ad breaks that have segments starting in the range, in order of time."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PictureEntry:
@@ -183,6 +237,41 @@ class Pictures(Protocol):
     def jpeg(self, stream_id: str, rendition_id: str, start_seconds: float) -> bytes | None:
         """Return one picture; None: none was kept, or it has gone."""
         ...
+
+
+def is_open(finding: ManifestFinding, now_seconds: float) -> bool:
+    """Whether something must still be looked at: it lasts, or it happened just now."""
+    if finding.over_at is not None:
+        return False
+    lasts_seconds = EVENT_SECONDS if finding.kind in EVENTS else LONGEST_OPEN_SECONDS
+    return now_seconds - finding.found_at.timestamp() < lasts_seconds
+
+
+def selected(
+    entries: Sequence[SeriesEntry],
+    rendition_ids: Collection[str] = (),
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    model: str | None = None,
+    display_height_px: int | None = None,
+) -> list[SeriesEntry]:
+    """Return one series of every rendition: of those with something in [start, end) the first, as `History` sorts them.
+
+    None and no renditions: every rendition, from the first, to the last, whichever model and display.
+    """
+    chosen: dict[str, SeriesEntry] = {}
+    for entry in entries:
+        series = entry.series
+        if (rendition_ids and series.rendition_id not in rendition_ids) or model not in (None, series.model_name):
+            continue
+        if display_height_px not in (None, series.display_height_px):
+            continue
+        if end_seconds is not None and entry.first_seconds >= end_seconds:
+            continue
+        if start_seconds is not None and entry.latest.start_seconds < start_seconds:
+            continue
+        chosen.setdefault(series.rendition_id, entry)
+    return list(chosen.values())
 
 
 def auto(length_seconds: float) -> Resolution:

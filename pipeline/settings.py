@@ -1,10 +1,10 @@
 """Every limit and default, with the environment variable that sets it: the only reader of the environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib import request
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -159,6 +159,25 @@ class RedisSettings(BaseSettings):
     timeout_seconds: float = Field(default=5.0, gt=0)
 
 
+class PictureSettings(BaseSettings):
+    """Small pictures of worst frames, kept in Redis. Set with ``RUNGWATCH_PICTURE_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_PICTURE_", frozen=True)
+
+    each_hour: int = Field(default=12, ge=0, le=1000)
+    """Of every rendition the worst of every hour, beside the newest; those with a fault (frozen, black, damaged) come
+    first. 0: none is kept, nor made."""
+    newest_seconds: float = Field(default=30.0, ge=0)
+    """How often a rendition's newest picture is sent where it is not among the worst."""
+    age_seconds: int = Field(default=48 * 3600, ge=60)
+    """How long they are kept."""
+    width_px: int = Field(default=320, ge=16, le=3840)
+    """At most; never wider than the picture was. A picture 320 wide is some 12 KB (480: 18 KB), so that with 12 an hour
+    a rendition takes some 4 MB a day."""
+    most_bytes: int = Field(default=64 * 1024, ge=1024, le=MIB)
+    """A larger picture is not kept."""
+
+
 class ServiceSettings(BaseSettings):
     """A process that runs for long. Set with ``RUNGWATCH_SERVICE_...``."""
 
@@ -174,6 +193,125 @@ class ServiceSettings(BaseSettings):
     """Live presentations that are looked at in the same moment."""
     batch: int = Field(default=0, ge=0, le=1024)
     """Clips that the model gets at once, at most; 0: 16 on a GPU, 1 on the CPU, where more is not faster."""
+    fleet_streams: int = Field(default=500, ge=1, le=20_000)
+    """Streams that `rungwatch serve` tells to Prometheus one by one, those written last; the rest is only counted."""
+    fleet_seconds: float = Field(default=86_400.0, gt=0)
+    """A stream that was not written for so long is not told any more."""
+
+
+class ApiSettings(BaseSettings):
+    """The API and the page (`rungwatch serve`). Set with ``RUNGWATCH_API_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_API_", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to serve at. Any but a loopback address needs a `token`."""
+    port: int = Field(default=8090, ge=0, le=65_535)
+    """0: any free one."""
+    token: SecretStr | None = None
+    """What every client must know, of 16 characters or more: ``Authorization: Bearer ...``; browsers are asked for it
+    once. None: nobody is asked, which only a loopback address allows."""
+    hosts: tuple[str, ...] = ()
+    """Host names that requests may be for, besides those of loopback: needed behind a proxy on the same machine, and
+    only with a `token`. With a token and nothing here, any name will do."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: none."""
+    certificate_file: Path | None = None
+    """To serve https, with its key."""
+    key_file: Path | None = None
+    session_seconds: int = Field(default=12 * 3600, ge=60)
+    """For which a browser is not asked for the token again."""
+    requests_per_second: float = Field(default=20.0, gt=0)
+    """Of one client (of one /64 of IPv6), in the long run;"""
+    requests_at_once: int = Field(default=200, ge=1)
+    """and so many in a burst. Beyond that it is told to wait (429)."""
+    logins_per_minute: int = Field(default=10, ge=1)
+    """Tries of one client in the login form."""
+    live_clients: int = Field(default=500, ge=1)
+    """Listeners to live points, all together;"""
+    live_clients_each: int = Field(default=50, ge=1)
+    """and of one client address."""
+    body_bytes: int = Field(default=64 * 1024, ge=1024)
+    """Of a request."""
+
+
+class ExportSettings(BaseSettings):
+    """The store that `rungwatch export prometheus` writes to. Set with ``RUNGWATCH_EXPORT_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_EXPORT_", frozen=True)
+
+    url: SecretStr | None = None
+    """That takes Prometheus' remote write 1.0, such as ``http://localhost:9090/api/v1/write``."""
+    username: str | None = None
+    password: SecretStr | None = None
+    bearer_token: SecretStr | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent along, such as ``{"X-Scope-OrgID": "video"}`` for a tenant."""
+    ca_file: Path | None = None
+    """Certificates that are trusted; None: those of the system."""
+    certificate_file: Path | None = None
+    """Of the client, with its key, where the store asks for one."""
+    key_file: Path | None = None
+    labels: dict[Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_]*$")], str] = Field(
+        default_factory=dict
+    )
+    """That every series gets, such as ``{"site": "east"}``."""
+    batch: int = Field(default=1000, ge=1, le=100_000)
+    """Samples of one request, at most; a point is four."""
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    retry_first_seconds: float = Field(default=0.5, gt=0)
+    """First pause before a retry; it doubles, and is at least what the store asks for."""
+    retry_most_seconds: float = Field(default=30.0, gt=0)
+    past_seconds: float = Field(default=3600.0, gt=0)
+    """Scores from Kafka that are older are left out. As Prometheus does by itself; with an out-of-order window there,
+    as long as that."""
+    future_seconds: float = Field(default=600.0, ge=0)
+    """A segment whose clock is so far ahead is left out: Prometheus would refuse everything else from then on."""
+
+
+class GrafanaSettings(BaseSettings):
+    """Where Grafana is, and what it is told of where we are. Set with ``RUNGWATCH_GRAFANA_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_GRAFANA_", frozen=True)
+
+    url: str = Field(default="http://localhost:3000", pattern=r"^https?://[^/@?#]+(/[^@?#]*)?$")
+    """With the path below which it is served, if there is one."""
+    token: SecretStr | None = None
+    """Of a service account. `push` needs the role Admin, or the permissions that its errors name; `annotate` Editor."""
+    user: str | None = None
+    password: SecretStr | None = None
+    """Instead of a token."""
+    organization: int | None = Field(default=None, ge=1)
+    """Which organization, where the user is in several; None: the user's own."""
+    ca_file: Path | None = None
+    """Certificates that are trusted; None: those of the system."""
+    timeout_seconds: float = Field(default=10.0, gt=0)
+    page_url: str = Field(default="http://localhost:8090", pattern=r"^https?://[^\s\"<>]+[^/\s\"<>]$")
+    """Of our page, as browsers reach it: links of the dashboards go there."""
+    api_url: str = Field(default="http://localhost:8090", pattern=r"^https?://[^\s\"<>]+[^/\s\"<>]$")
+    """Of our API, as Grafana reaches it. Its token is RUNGWATCH_API_TOKEN."""
+    prometheus_url: str = Field(default="http://localhost:9090", pattern=r"^https?://[^\s\"<>]+$")
+    """Of Prometheus, as Grafana reaches it."""
+    prometheus_uid: str = Field(default="rungwatch-prometheus", min_length=1, max_length=40)
+    """Of the data source that is asked; another than ours: it is there already, and none is made."""
+    annotate_seconds: float = Field(default=5.0, ge=0.2)
+    """How often `rungwatch grafana annotate` looks for something new."""
+    annotate_back_seconds: float = Field(default=86_400.0, ge=3600)
+    """What was found longer ago is not sent any more."""
+
+
+class TraceSettings(BaseSettings):
+    """Whether traces are sent. Where to and how is read by the SDK of OpenTelemetry from its own ``OTEL_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_EXPORTER_OTLP_", frozen=True)
+
+    endpoint: str | None = None
+    """Of a collector, such as ``http://localhost:4318``. None, here and below: no traces."""
+    traces_endpoint: str | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.endpoint or self.traces_endpoint)
 
 
 class Settings(BaseSettings):
@@ -186,13 +324,16 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     bus: BusSettings = Field(default_factory=BusSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    pictures: PictureSettings = Field(default_factory=PictureSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    grafana: GrafanaSettings = Field(default_factory=GrafanaSettings)
     decoders: int = Field(default=0, ge=0, le=256)
     """Decoder processes; 0: one per usable core, at most 8."""
     state_folder: Path | None = None
     """Where `rungwatch watch` keeps its state; None: ``.local/state/rungwatch`` in the home folder."""
-    model_folder: Path | None = None
-    """A folder with checkpoints of your own; None: those that come with the program."""
 
 
 def load() -> Settings:

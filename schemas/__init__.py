@@ -1,5 +1,6 @@
 """What crosses a process boundary. Imports nothing of ours."""
 
+from schemas.annotation import Annotation
 from schemas.dead_letter import DeadLetter
 from schemas.finding import ManifestFinding, ManifestFindingKind
 from schemas.incident import Incident, Severity
@@ -44,6 +45,7 @@ MESSAGES: dict[str, type[Record]] = {
         QualityPoint,
         ManifestFinding,
         Incident,
+        Annotation,
         DeadLetter,
     )
 }
@@ -52,6 +54,7 @@ MESSAGES: dict[str, type[Record]] = {
 __all__ = [
     "MESSAGES",
     "SCHEMA_VERSION",
+    "Annotation",
     "Basis",
     "ByteRange",
     "ContentLabel",

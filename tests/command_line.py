@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from pipeline.errors import Unavailable
 from pipeline.series import EmbeddedRedis, SeriesQueries, connect
-from pipeline.settings import RedisSettings
+from pipeline.settings import KafkaSettings, RedisSettings
 
 WAIT_SECONDS = 180.0
 
@@ -23,6 +23,10 @@ class Commands:
     def __init__(self, folder: Path, **environment: str) -> None:
         self._folder = folder
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+
+    def also(self, **environment: str) -> None:
+        """Give what is started from now on these variables as well."""
+        self._environment |= environment
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -39,6 +43,12 @@ class Commands:
     def redis(self) -> RedisSettings:
         return RedisSettings(
             url=SecretStr(self._environment["RUNGWATCH_REDIS_URL"]), prefix=self._environment["RUNGWATCH_REDIS_PREFIX"]
+        )
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(
+            bootstrap=self._environment["RUNGWATCH_KAFKA_BOOTSTRAP"], prefix=self._environment["RUNGWATCH_KAFKA_PREFIX"]
         )
 
     @contextmanager

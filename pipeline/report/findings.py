@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.report.drops import Drop
+from pipeline.drops import Drop
 from pipeline.report.rendition import Note, RenditionSummary, Severity, moment_on_axis
-from pipeline.report.words import as_bitrate, as_span, as_time, count, listed, printable
+from pipeline.words import as_bitrate, as_span, as_time, count, listed, printable
 from schemas import Finding, FindingKind, SegmentScored, TimeBasis
 
 TOUCH_SECONDS = 0.5

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from pipeline.report.findings import merged_spans
 from pipeline.report.rendition import Note, RenditionSummary, Severity, half_interval
-from pipeline.report.words import as_bitrate, as_span, count
+from pipeline.words import as_bitrate, as_span, count
 from schemas import FindingKind, SegmentScored, TimeBasis
 
 JND_POINTS = 6.0

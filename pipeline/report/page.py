@@ -1,11 +1,13 @@
 """Writes the report: one HTML file that works offline, with charts, worst frames, and how it was measured."""
 
 import base64
+import gzip
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,19 +16,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from pipeline.history import SeriesPoint
 from pipeline.report.findings import merged_spans
-from pipeline.report.rendition import Note, RenditionSummary, Severity, moment_on_axis
-from pipeline.report.summary import StreamSummary, headline, overview
-from pipeline.report.words import (
-    WALL_CLOCK,
-    as_bitrate,
-    as_codec,
-    as_rate,
-    as_size,
-    as_time,
-    printable,
-)
-from schemas import DeadLetter, SegmentScored, quality_word
+from pipeline.report.of_scores import WorstFrames, page_of_scores
+from pipeline.report.shift import WORDS
+from pipeline.report.shown import ShownPage, ShownRung, ShownStream
+from pipeline.report.summary import StreamSummary
+from pipeline.troubles import end_of
+from pipeline.words import WALL_CLOCK, as_bitrate, as_codec, as_duration, as_rate, as_time, printable
+from schemas import DeadLetter, Incident, quality_word
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -45,16 +43,12 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rung:
-    """What the template shows of a rendition, besides its summary."""
+class _Coloured:
+    """A rendition with its colours."""
 
-    summary: RenditionSummary
+    rung: ShownRung
     light: str
     dark: str
-    troubled: bool
-    worst_frame_uri: str | None
-    worst_when: str | None
-    """None: a still has no time."""
 
 
 def render(
@@ -62,19 +56,31 @@ def render(
     *,
     settings: Mapping[str, str],
     rejected: Sequence[DeadLetter] = (),
-    worst_frames: Mapping[tuple[str, str], bytes] | None = None,
+    worst_frames: WorstFrames | None = None,
     generated_at: datetime,
 ) -> str:
-    """Return the whole page.
+    """Return the whole page of a run.
 
     Args:
         streams: As `summarise` gives them.
         settings: What the run was made with, as label -> value, shown as they are (version, inputs, basis, ...);
             those in `STATED` are left out.
         rejected: What could not be scored.
-        worst_frames: JPEG of the worst frame by (stream_id, rendition_id); those that are absent are left out.
+        worst_frames: Those that are absent are left out.
         generated_at: With a time zone.
     """
+    shown = page_of_scores(streams, rejected, worst_frames or {})
+    return written(shown, settings=settings, rejected=rejected, generated_at=generated_at)
+
+
+def written(
+    page: ShownPage,
+    *,
+    settings: Mapping[str, str],
+    rejected: Sequence[DeadLetter] = (),
+    generated_at: datetime,
+) -> str:
+    """Return a page as one HTML document; see `render` for the arguments."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # names come from outside
@@ -85,55 +91,98 @@ def render(
     environment.filters |= {
         "bitrate": as_bitrate,
         "codec": as_codec,
+        "jpeg": _data_uri,
+        "lasting": _lasting,
         "printable": printable,
         "rate": as_rate,
         "word": quality_word,
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    library = get_plotlyjs()
-    rungs = [_rungs(stream, worst_frames or {}) for stream in streams]
+    packed, library_hash = _library()
+    coloured = [_coloured(stream.rungs) for stream in page.streams]
     return environment.get_template("report.html.j2").render(
-        headline=headline(streams, rejected),
+        headline=page.headline,
         sections=[
             {
                 "stream": stream,
-                "overview": overview(stream),
                 "rungs": own,
-                "size": as_size,
-                "notes": {severity.value: _of(stream.notes, severity) for severity in Severity},
+                "by_id": {each.rung.rendition_id: each for each in own},
+                "incidents": _incident_rows(stream),
+                "problems": len(stream.problems),
             }
-            for stream, own in zip(streams, rungs, strict=True)
+            for stream, own in zip(page.streams, coloured, strict=True)
         ],
+        words=WORDS,
         rejected=rejected,
         settings={name: value for name, value in settings.items() if name not in STATED},
-        identities=_identities(streams),
+        identities=page.identities,
         generated_at=generated_at.astimezone(UTC),
-        data={"streams": [_chart(stream, own) for stream, own in zip(streams, rungs, strict=True)]},
+        data={"streams": [_chart(stream, own) for stream, own in zip(page.streams, coloured, strict=True)]},
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
-        library=Markup(library),
-        script_hashes=[_csp_hash(library), _csp_hash(script)],
+        library=packed,
+        script_hashes=[library_hash, _csp_hash(script)],
     )
 
 
-def _rungs(stream: StreamSummary, worst_frames: Mapping[tuple[str, str], bytes]) -> list[_Rung]:
-    lights, darks = (_ramp(RAMP[theme], len(stream.renditions)) for theme in ("light", "dark"))
-    rungs = []
-    for index, summary in enumerate(stream.renditions):
-        jpeg = worst_frames.get((summary.stream_id, summary.rendition_id))
-        rungs.append(
-            _Rung(
-                summary=summary,
-                light=lights[index],
-                dark=darks[index],
-                troubled=summary.rendition_id in stream.troubled_ids,
-                worst_frame_uri=f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else None,
-                worst_when=as_time(summary.worst.time_seconds, summary.time_basis)
-                if summary.duration_seconds
-                else None,
-            )
-        )
-    return rungs
+@cache
+def _library() -> tuple[str, str]:
+    """Return the library of the charts as base64 of gzip, and the hash of it unpacked."""
+    text = get_plotlyjs()
+    packed = gzip.compress(text.encode(), mtime=0)  # the same page of the same scores, byte for byte
+    return base64.b64encode(packed).decode(), _csp_hash(text)
+
+
+def _coloured(rungs: Sequence[ShownRung]) -> list[_Coloured]:
+    lights, darks = (_ramp(RAMP[theme], len(rungs)) for theme in ("light", "dark"))
+    return [_Coloured(*each) for each in zip(rungs, lights, darks, strict=True)]
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _lasting(seconds: float) -> str:
+    """Return a length of time; a dash for none."""
+    return as_duration(seconds) if seconds >= 1 else "–"
+
+
+def _incident_rows(stream: ShownStream) -> list[dict[str, Any]]:
+    """Return what the shift summary shows of every incident."""
+    if stream.shift is None:
+        return []
+    shift, dated = stream.shift, _is_dated(stream)
+    return [
+        {
+            "incident": each,
+            "cause": each.cause.replace("_", " "),
+            "from": _moment(each.start_seconds, stream, dated=dated),
+            "to": None if each.end_seconds is None else _moment(each.end_seconds, stream, dated=dated),
+            "lasting": _length_of(each, shift.end_seconds),
+            "renditions": [printable(rendition) for rendition in each.rendition_ids] or ["the presentation"],
+            "jpeg": shift.pictures.get(each.incident_id),
+        }
+        for each in shift.incidents
+    ]
+
+
+def _length_of(incident: Incident, end_seconds: float) -> str:
+    if incident.end_seconds is None:
+        return f"{as_duration(max(0.0, end_seconds - incident.start_seconds))} so far"
+    return as_duration(incident.end_seconds - incident.start_seconds)
+
+
+def _is_dated(stream: ShownStream) -> bool:
+    """Say whether times need their date: the range lies in more than one day."""
+    if stream.shift is None or stream.time_basis not in WALL_CLOCK:
+        return False
+    starts = [stream.shift.start_seconds, *(each.start_seconds for each in stream.shift.incidents)]
+    return len({datetime.fromtimestamp(each, UTC).date() for each in (*starts, stream.shift.end_seconds)}) > 1
+
+
+def _moment(seconds: float, stream: ShownStream, *, dated: bool) -> str:
+    text = as_time(seconds, stream.time_basis)
+    return f"{datetime.fromtimestamp(seconds, UTC):%-d %b} {text}" if dated else text
 
 
 def _ramp(stops: Sequence[Colour], count: int) -> list[str]:
@@ -151,35 +200,38 @@ def _ramp(stops: Sequence[Colour], count: int) -> list[str]:
     return colours
 
 
-def _chart(stream: StreamSummary, rungs: Sequence[_Rung]) -> dict[str, Any]:
+def _chart(stream: ShownStream, rungs: Sequence[_Coloured]) -> dict[str, Any]:
     """Return what the script draws of one stream."""
     inverted = {note.rendition_ids[0] for note in stream.notes if note.kind == "inverted"}
     spoiled: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for note in stream.problems:
         for each_id in note.rendition_ids[:1]:
             spoiled[each_id].extend(note.spans_seconds)
-    places = {each.summary.rendition_id: index for index, each in enumerate(rungs)}
+    places = {each.rung.rendition_id: index for index, each in enumerate(rungs)}
     return {
-        "live": stream.renditions[0].time_basis in WALL_CLOCK,
+        "live": stream.time_basis in WALL_CLOCK,
+        "span": [stream.shift.start_seconds, stream.shift.end_seconds] if stream.shift else None,
         "rungs": [
             {
-                "label": each.summary.label,
+                "label": each.rung.label,
                 "light": each.light,
                 "dark": each.dark,
-                "codec": each.summary.media.codec,
-                "inverted": each.summary.rendition_id in inverted,
-                "bitrate_bps": each.summary.bitrate_bps,
-                "mean": each.summary.mean,
-                "low": each.summary.low,
-                "high": each.summary.high,
-                "told": f"{each.summary.mean:.0f} ({each.summary.word}) at {as_bitrate(each.summary.bitrate_bps)}",
-                "steps": _steps(each.summary),
+                "codec": each.rung.codec,
+                "inverted": each.rung.rendition_id in inverted,
+                "bitrate_bps": each.rung.bitrate_bps,
+                "mean": each.rung.mean,
+                "low": each.rung.low,
+                "high": each.rung.high,
+                "told": f"{each.rung.mean:.0f} ({each.rung.word}) at {as_bitrate(each.rung.bitrate_bps)}",
+                "steps": _steps(each.rung.points, stream),
             }
             for each in rungs
         ],
         "shaded": [
             {"rung": places[each], "spans": merged_spans(spans)} for each, spans in spoiled.items() if each in places
         ],
+        "ads": merged_spans(stream.ads),
+        "skipped": merged_spans(stream.skipped),
         "notes": [
             {
                 "severity": note.severity.value,
@@ -193,46 +245,42 @@ def _chart(stream: StreamSummary, rungs: Sequence[_Rung]) -> dict[str, Any]:
     }
 
 
-def _steps(summary: RenditionSummary) -> list[dict[str, Any]]:
-    """Return the segments as steps [start, end); many of them as the means of neighbours."""
-    segments = summary.segments
-    size = -(-len(segments) // MOST_STEPS)
-    return [_step(segments[index : index + size]) for index in range(0, len(segments), size)]
+def _steps(points: Sequence[SeriesPoint], stream: ShownStream) -> list[dict[str, Any]]:
+    """Return the points as steps [start, end); many of them as the means of neighbours, never over a gap."""
+    size = -(-len(points) // MOST_STEPS)
+    groups: list[list[SeriesPoint]] = []
+    for point in points:
+        last = groups[-1] if groups else []
+        if last and len(last) < size and point.start_seconds - end_of(last[-1]) < _gap(last[-1]):
+            last.append(point)
+        else:
+            groups.append([point])
+    return [_step(group, stream) for group in groups]
 
 
-def _step(segments: Sequence[SegmentScored]) -> dict[str, Any]:
-    first, last = segments[0], segments[-1]
-    score = fmean(each.score for each in segments)
-    worst = min(segments, key=lambda each: each.worst_frame.score)
-    when = as_time(moment_on_axis(worst, worst.worst_frame.time_seconds), first.time_basis)
-    known = [each.media.bitrate_bps for each in segments if each.media.bitrate_bps is not None]
+def _gap(point: SeriesPoint) -> float:
+    return max(1.0, point.duration_seconds / 4)
+
+
+def _step(points: Sequence[SeriesPoint], stream: ShownStream) -> dict[str, Any]:
+    first, last = points[0], points[-1]
+    weights = [max(point.duration_seconds, 1e-3) for point in points]
+    score = fmean([point.score for point in points], weights)
+    worst = min(points, key=lambda point: point.least_score if point.raw is None else point.raw.worst_score)
+    if worst.raw is None:
+        bad = f"worst segment {worst.least_score:.0f} at {as_time(worst.least_seconds, stream.time_basis)}"
+    else:
+        bad = f"worst frame {worst.raw.worst_score:.0f} at {as_time(worst.raw.worst_seconds, stream.time_basis)}"
+    known = [point.bitrate_bps for point in points if point.bitrate_bps is not None]
     return {
         "start": first.start_seconds,
-        "end": last.start_seconds + last.duration_seconds,
+        "end": end_of(last),
         "score": round(score, 2),
-        "low": round(fmean(each.low for each in segments), 2),
-        "high": round(fmean(each.high for each in segments), 2),
+        "low": round(fmean([point.low for point in points], weights), 2),
+        "high": round(fmean([point.high for point in points], weights), 2),
         "told": f"{score:.0f} {quality_word(score)}",
-        "more": f"{as_bitrate(fmean(known) if known else None)}, worst frame {worst.worst_frame.score:.0f} at {when}",
+        "more": f"{as_bitrate(fmean(known) if known else None)}, {bad}",
     }
-
-
-def _of(notes: Sequence[Note], severity: Severity) -> list[Note]:
-    return [note for note in notes if note.severity is severity]
-
-
-def _identities(streams: Sequence[StreamSummary]) -> list[dict[str, str]]:
-    """Return every model and sampler once."""
-    found = {}
-    for stream in streams:
-        model, sampler = stream.model, stream.sampler
-        found[model.name, model.weights_hash, sampler.name, sampler.frames] = {
-            "model": printable(model.name),
-            "weights": model.weights_hash,
-            "accuracy": printable(model.accuracy),
-            "sampler": f"{printable(sampler.name)}, {sampler.frames} frames a segment",
-        }
-    return list(found.values())
 
 
 def _csp_hash(script: str) -> str:

@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import ceil
 from statistics import fmean
 
-from pipeline.report.drops import Drop, Sample, find_drops
-from pipeline.report.words import printable
+from pipeline.drops import Drop, Sample, find_drops
+from pipeline.words import printable
 from schemas import Basis, MediaFacts, Rung, SegmentScored, TimeBasis, quality_word
 
 

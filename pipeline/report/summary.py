@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.report.findings import fault_notes
 from pipeline.report.order import order_notes
 from pipeline.report.rendition import Note, RenditionSummary, Severity, rendition_summary
-from pipeline.report.words import as_bitrate, as_duration, as_time, count, listed, printable
+from pipeline.words import as_bitrate, as_duration, as_time, count, listed, printable
 from schemas import DeadLetter, Ladder, ModelIdentity, SamplerIdentity, SegmentScored, quality_word
 
 

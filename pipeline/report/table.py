@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.report.rendition import RenditionSummary, Severity
 from pipeline.report.summary import StreamSummary, headline, overview
-from pipeline.report.words import as_codec, as_size, as_time, printable
+from pipeline.words import as_codec, as_size, as_time, printable
 from schemas import DeadLetter, ModelIdentity, SamplerIdentity, quality_word
 
 STYLES = {

@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis
 from redis import exceptions as said
 from redis.backoff import ConstantBackoff, NoBackoff
+from redis.client import PubSub
 from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -44,7 +45,7 @@ class ScriptCall:
     """One call; all keys are in one slot."""
 
     keys: Sequence[str]
-    arguments: Sequence[str | int]
+    arguments: Sequence[str | bytes | int]
 
 
 class Link:
@@ -111,6 +112,23 @@ class Link:
                 if isinstance(reply, Exception):
                     raise reply
             return replies
+
+    @contextmanager
+    def subscribed(self, *patterns: str) -> Iterator[PubSub]:
+        """Yield a subscription to all channels that fit; in a cluster every node hears what is published on any.
+
+        Raises, in the block as well:
+            Unavailable: Redis is away; subscribe again.
+            UsageError: Redis is there and refuses.
+        """
+        with self._named():
+            subscription: PubSub = self._connected().pubsub()  # type: ignore[no-untyped-call]
+            try:
+                subscription.psubscribe(*patterns)
+                yield subscription
+            finally:
+                with suppress(said.RedisError, OSError):
+                    subscription.close()
 
     def close(self) -> None:
         with self._lock:

@@ -20,8 +20,8 @@ WAITED_FOR = {
 """By the code of the reply. A full Redis is waited for as well: points expire, and nothing is lost meanwhile."""
 MENDED = {
     "WRONGTYPE": "a key of ours holds something else: give RUNGWATCH_REDIS_PREFIX a value of its own",
-    "NOPERM": "the user may not do this: allow it EVALSHA, SCRIPT LOAD, PUBLISH, and reading and writing hashes and "
-    "sorted sets, on keys and channels that start with the prefix (RUNGWATCH_REDIS_PREFIX)",
+    "NOPERM": "the user may not do this: allow it EVALSHA, SCRIPT LOAD, PUBLISH, PSUBSCRIBE, and reading and writing "
+    "hashes and sorted sets, on keys and channels that start with the prefix (RUNGWATCH_REDIS_PREFIX)",
     **dict.fromkeys(
         ("MOVED", "ASK", "CROSSSLOT"),
         "it is a node of a cluster: write RUNGWATCH_REDIS_URL as redis+cluster://host:port,host:port",

@@ -10,7 +10,16 @@
     {prefix}:{{stream}}:skipped:{hour}                        hash: rendition|start in ms -> skipped segment
     {prefix}:{{stream}}:findings                              sorted set: finding, by when it was found in ms
     {prefix}:{{stream}}:findings:told                         hash: finding -> what it says
+    {prefix}:{{stream}}:ads                                   sorted set: duration in ms of a segment|its start in ms
+    {prefix}:{{stream}}:annotations                           sorted set: annotation, by its start in ms
+    {prefix}:{{stream}}:annotations:told                      hash: annotation -> what it says
+    {prefix}:{{stream}}:pictures                              sorted set: rendition|hour, by when it was last written to
+    {prefix}:{{stream}}:pictures:{rendition}:{hour}           hash: start in ms -> what a picture shows
+    {prefix}:{{stream}}:pictures:{rendition}:{hour}:jpeg      hash: start in ms -> the picture
+    {prefix}:{{stream}}:sent:{target}                         hash: what was sent elsewhere -> what is known of it
+    {prefix}:sent:{target}:leader                             string: which process sends
     {prefix}:points:{{stream}}                                channel: every new or changed point
+    {prefix}:findings:{{stream}}                              channel: every finding that begins or is over
 
 The stream is percent-encoded and stands in the only braces of a key: all keys of a stream are in one slot of a cluster.
 Minutes, hours and months (of 30 days) are counted from the epoch, or from the start of the media; both may be negative.
@@ -37,6 +46,14 @@ class Keys:
 
     def channel(self, stream_id: str) -> str:
         return f"{self.prefix}:points:{{{quoted(stream_id)}}}"
+
+    def findings_channel(self, stream_id: str) -> str:
+        return f"{self.prefix}:findings:{{{quoted(stream_id)}}}"
+
+    @property
+    def channels(self) -> tuple[str, str]:
+        """Patterns of the channels of all streams: points, findings."""
+        return f"{self.prefix}:points:*", f"{self.prefix}:findings:*"
 
     def stream(self, stream_id: str) -> str:
         """Return what every key of the stream starts with."""
@@ -68,6 +85,34 @@ class Keys:
 
     def told(self, stream_id: str) -> str:
         return f"{self.stream(stream_id)}findings:told"
+
+    def ads(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}ads"
+
+    def annotations(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}annotations"
+
+    def annotations_told(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}annotations:told"
+
+    def picture_hours(self, stream_id: str) -> str:
+        return f"{self.stream(stream_id)}pictures"
+
+    def pictures(self, stream_id: str, rendition_id: str, hour: int) -> str:
+        return f"{self.stream(stream_id)}pictures:{quoted(rendition_id)}:{hour}"
+
+    def jpegs(self, stream_id: str, rendition_id: str, hour: int) -> str:
+        return f"{self.pictures(stream_id, rendition_id, hour)}:jpeg"
+
+    def sent(self, stream_id: str, target: str) -> str:
+        return f"{self.stream(stream_id)}sent:{quoted(target)}"
+
+    def leader(self, target: str) -> str:
+        return f"{self.prefix}:sent:{quoted(target)}:leader"
+
+
+def picture_hour(rendition_id: str, hour: int) -> str:
+    return f"{quoted(rendition_id)}|{hour}"
 
 
 def skipped_field(rendition_id: str, start_ms: int) -> str:

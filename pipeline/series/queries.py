@@ -1,18 +1,20 @@
 """Reads series: which there are, their latest points, and ranges that join points with roll-ups where those expired."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from pipeline.history import Resolution, SeriesEntry, SeriesId, SeriesPoint, StreamEntry, Wanted, auto
+from pipeline.history import Resolution, SeriesEntry, SeriesId, SeriesPoint, StreamEntry, Wanted, auto, selected
 from pipeline.series.connection import Command, Link
 from pipeline.series.keys import HOUR_MS, MINUTE_MS, MONTH_MS, Keys, in_ms
-from pipeline.series.values import MS, of_raw, of_rollup, point_of, skipped_of
+from pipeline.series.values import MS, loads_all, of_rollup, point_of, skipped_of
 from pipeline.settings import RedisSettings
 from schemas import ManifestFinding, QualityPoint, SegmentSkipped
 
 COMMANDS_A_PIPELINE = 1000
+AD_GAP_MS = 1000
+"""Segments of one break that lie so near to each other are one: rungs are not cut at the same millisecond."""
 
 
 class SeriesQueries:
@@ -31,17 +33,19 @@ class SeriesQueries:
 
     def series(self, stream_id: str) -> list[SeriesEntry]:
         """Return all series of a stream: best bitrate first, and of one rendition the newest first."""
-        [found] = self._link.run([("HGETALL", self._keys.series(stream_id))])
-        least = time.time() - self._kept_seconds
-        entries = [_entry(stream_id, name.decode(), value) for name, value in found.items()]
+        return self.series_of([stream_id])[stream_id]
+
+    def series_of(self, stream_ids: Sequence[str]) -> dict[str, list[SeriesEntry]]:
+        """Return what `series` does, of many streams at once."""
+        replies = self._run([("HGETALL", self._keys.series(stream_id)) for stream_id in stream_ids])
         # The hash lives as long as its newest series; what a retired model left behind has expired before.
-        entries = [entry for entry in entries if entry.written_seconds >= least]
-        best: dict[str, int] = {}
-        for entry in entries:
-            rendition = entry.series.rendition_id
-            best[rendition] = max(best.get(rendition, 0), entry.latest.bitrate_bps or 0)
-        entries.sort(key=_age, reverse=True)
-        return sorted(entries, key=lambda entry: (-best[entry.series.rendition_id], entry.series.rendition_id))
+        least = time.time() - self._kept_seconds
+        found: dict[str, list[SeriesEntry]] = {}
+        for stream_id, fields in zip(stream_ids, replies, strict=True):
+            known = loads_all(fields.values())
+            entries = [_entry(stream_id, name.decode(), each) for name, each in zip(fields, known, strict=True)]
+            found[stream_id] = _in_order([entry for entry in entries if entry.written_seconds >= least])
+        return found
 
     def renditions(self, stream_id: str) -> list[str]:
         """Return the renditions of a stream, best bitrate first."""
@@ -60,16 +64,8 @@ class SeriesQueries:
         None: every rendition, from the first, to the last, whichever model. Where two series are of weights of one
         age (two samplers, two displays), the one that reaches further is taken, then the one written last.
         """
-        chosen: dict[str, SeriesEntry] = {}
-        for entry in self.series(stream_id):
-            if rendition_id not in (None, entry.series.rendition_id) or model not in (None, entry.series.model_name):
-                continue
-            if end_seconds is not None and entry.first_seconds >= end_seconds:
-                continue
-            if start_seconds is not None and entry.latest.start_seconds < start_seconds:
-                continue
-            chosen.setdefault(entry.series.rendition_id, entry)
-        return list(chosen.values())
+        renditions = () if rendition_id is None else (rendition_id,)
+        return selected(self.series(stream_id), renditions, start_seconds, end_seconds, model)
 
     def latest(self, stream_id: str, model: str | None = None) -> dict[str, QualityPoint]:
         """Return the latest point of every rendition, best bitrate first."""
@@ -134,11 +130,8 @@ class SeriesQueries:
             in_order = list(minutes)
             raw = self._run([("HGETALL", keys.raw(stream_id, name, time_ms // MINUTE_MS)) for time_ms in in_order])
             for time_ms, fields in zip(in_order, raw, strict=True):
-                points += [
-                    of_raw(point_of(json.loads(value), stream_id, entry.series))
-                    for field, value in fields.items()
-                    if start_ms <= int(field) < end_ms
-                ]
+                inside = [value for field, value in fields.items() if start_ms <= int(field) < end_ms]
+                points += [SeriesPoint.of(point_of(values, stream_id, entry.series)) for values in loads_all(inside)]
                 if not fields:
                     points += _as_points({time_ms: minutes[time_ms]}, Resolution.MINUTE)
         return sorted(points, key=lambda point: point.start_seconds)
@@ -174,21 +167,56 @@ class SeriesQueries:
         self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None, most: int = 1000
     ) -> list[ManifestFinding]:
         """Return what was found in [start, end), seconds since the epoch: the `most` newest, in order of time."""
+        return self.findings_of([stream_id], start_seconds, end_seconds, most)[stream_id]
+
+    def findings_of(
+        self,
+        stream_ids: Sequence[str],
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        most: int = 1000,
+    ) -> dict[str, list[ManifestFinding]]:
+        """Return what `findings` does, of many streams at once; `most` of each."""
         least = "-inf" if start_seconds is None else in_ms(start_seconds)
         past = "+inf" if end_seconds is None else f"({in_ms(end_seconds)}"
-        command = ("ZREVRANGEBYSCORE", self._keys.findings(stream_id), past, least, "LIMIT", 0, most)
-        [members] = self._link.run([command])
-        texts = self._run([("HGET", self._keys.told(stream_id), member) for member in reversed(members)])
-        return [ManifestFinding.model_validate_json(text) for text in texts if text is not None]
+        names = [self._keys.findings(stream_id) for stream_id in stream_ids]
+        replies = self._run([("ZREVRANGEBYSCORE", name, past, least, "LIMIT", 0, most) for name in names])
+        with_some = [stream_id for stream_id, members in zip(stream_ids, replies, strict=True) if members]
+        texts = self._run(
+            [
+                ("HMGET", self._keys.told(stream_id), *reversed(members))
+                for stream_id, members in zip(stream_ids, replies, strict=True)
+                if members
+            ]
+        )
+        found: dict[str, list[ManifestFinding]] = {stream_id: [] for stream_id in stream_ids}
+        for stream_id, told in zip(with_some, texts, strict=True):
+            found[stream_id] = [ManifestFinding.model_validate_json(text) for text in told if text is not None]
+        return found
+
+    def ads(
+        self, stream_id: str, start_seconds: float | None = None, end_seconds: float | None = None
+    ) -> list[tuple[float, float]]:
+        """Return [start, end) of the ad breaks that have segments starting in the range, in order of time."""
+        least = "-inf" if start_seconds is None else in_ms(start_seconds)
+        past = "+inf" if end_seconds is None else f"({in_ms(end_seconds)}"
+        [marks] = self._link.run([("ZRANGEBYSCORE", self._keys.ads(stream_id), least, past)])
+        breaks: list[tuple[int, int]] = []
+        for mark in marks:
+            lasts_ms, start_ms = map(int, mark.split(b"|"))
+            if breaks and start_ms <= breaks[-1][1] + AD_GAP_MS:
+                breaks[-1] = breaks[-1][0], max(breaks[-1][1], start_ms + lasts_ms)
+            else:
+                breaks.append((start_ms, start_ms + lasts_ms))
+        return [(start / MS, end / MS) for start, end in breaks]
 
     def _rollups(
         self, buckets: Sequence[int], key: Callable[[int], str], start_ms: int, end_ms: int, length_ms: int
     ) -> dict[int, bytes]:
         replies = self._run([("HGETALL", key(bucket)) for bucket in buckets])
         found = {int(field): text for fields in replies for field, text in fields.items()}
-        return {
-            time_ms: found[time_ms] for time_ms in sorted(found) if time_ms < end_ms and time_ms + length_ms > start_ms
-        }
+        least_ms = start_ms - length_ms
+        return {time_ms: found[time_ms] for time_ms in sorted(found) if least_ms < time_ms < end_ms}
 
     def _run(self, commands: Sequence[Command]) -> list[Any]:
         replies: list[Any] = []
@@ -201,13 +229,25 @@ def _numbers(members: Sequence[bytes]) -> list[int]:
     return sorted(int(member) for member in members)
 
 
+def _in_order(entries: list[SeriesEntry]) -> list[SeriesEntry]:
+    best: dict[str, int] = {}
+    for entry in entries:
+        rendition = entry.series.rendition_id
+        best[rendition] = max(best.get(rendition, 0), entry.latest.bitrate_bps or 0)
+    entries.sort(key=_age, reverse=True)
+    return sorted(entries, key=lambda entry: (-best[entry.series.rendition_id], entry.series.rendition_id))
+
+
 def _age(entry: SeriesEntry) -> tuple[int, float, float, SeriesId]:
     return entry.revision, entry.latest.start_seconds, entry.written_seconds, entry.series
 
 
-def _entry(stream_id: str, name: str, value: bytes) -> SeriesEntry:
-    first_ms, written_ms, revision, _, latest = json.loads(value)
-    series = SeriesId.parsed(name)
+_series = lru_cache(maxsize=65_536)(SeriesId.parsed)
+
+
+def _entry(stream_id: str, name: str, known: list[Any]) -> SeriesEntry:
+    first_ms, written_ms, revision, _, latest = known
+    series = _series(name)
     return SeriesEntry(stream_id, series, first_ms / MS, written_ms / MS, revision, point_of(latest, stream_id, series))
 
 

@@ -17,13 +17,15 @@ from pipeline.series.keys import (
 )
 from pipeline.series.values import point_text, skipped_text
 from pipeline.settings import RedisSettings
-from schemas import ManifestFinding, QualityPoint, SegmentSkipped
+from schemas import ContentLabel, ManifestFinding, QualityPoint, SegmentSkipped
 
 POINTS_A_CALL = 200
 """So that the script holds Redis for about 10 ms at most."""
 POINTS_A_PIPELINE = 2000
 FINDINGS_KEPT = 10_000
 """Of one stream; the oldest go first."""
+AD_SEGMENTS_KEPT = 100_000
+"""Of one stream: about a month of segments of 6 s, one in four an ad; the oldest go first."""
 
 _WRITE = Script(resources.files("pipeline.series").joinpath("write.lua").read_text(encoding="utf-8"))
 
@@ -96,7 +98,10 @@ class SeriesStore:
         return sum(replies[index] for index in noted)
 
     def find(self, findings: Sequence[ManifestFinding]) -> int:
-        """Note findings, and return how many were not noted before; one that is over stays so. Raises as `write`."""
+        """Note findings and publish those that begin or are over; return how many were not noted before.
+
+        One that is over stays so. Raises as `write`.
+        """
         commands: list[Command] = []
         noted: list[int] = []
         for each in findings:
@@ -104,10 +109,11 @@ class SeriesStore:
             name, told = self._keys.findings(each.stream_id), self._keys.told(each.stream_id)
             member = f"{each.finding_id}|{found_ms}"
             noted.append(len(commands))
+            text = each.model_dump_json(exclude_none=True)
             commands += [
                 ("ZADD", name, found_ms, member),
                 # That it began may come once more after it was over.
-                ("HSET" if each.over_at else "HSETNX", told, member, each.model_dump_json(exclude_none=True)),
+                ("HSET" if each.over_at else "HSETNX", told, member, text),
                 ("EXPIRE", name, self._hour_seconds),
                 ("EXPIRE", told, self._hour_seconds),
                 ("ZRANGE", name, 0, -FINDINGS_KEPT - 1),
@@ -121,6 +127,14 @@ class SeriesStore:
                         ("ZREM", self._keys.findings(each.stream_id), *surplus),
                     ]
                 )
+        # An end is told each time: a repeat after a restart tells what is known already.
+        self._link.run(
+            [
+                ("PUBLISH", self._keys.findings_channel(each.stream_id), each.model_dump_json(exclude_none=True))
+                for each, index in zip(findings, noted, strict=True)
+                if each.over_at is not None or replies[index + 1]
+            ]
+        )
         return sum(replies[index] for index in noted)
 
     def _write(self, points: Sequence[QualityPoint]) -> Written:
@@ -136,7 +150,7 @@ class SeriesStore:
         for counts in self._link.call(_WRITE, calls):
             total += Written(*counts)
         # After the points: whoever finds a stream here finds something in it.
-        self._link.run(self._index(by_stream))
+        self._link.run(self._index(by_stream) + self._ads(points))
         return total
 
     def _call(self, stream_id: str, points: Sequence[QualityPoint]) -> ScriptCall:
@@ -168,6 +182,24 @@ class SeriesStore:
             )
             arguments += (series, f"{start_ms} {hour * HOUR_MS} {month} {len(group) // 3}", *group)
         return ScriptCall(keys, arguments)
+
+    def _ads(self, points: Sequence[QualityPoint]) -> list[Command]:
+        # Roll-ups do not know what was an ad, and rungs share their breaks: one mark for the segments of all rungs.
+        marks: dict[str, set[tuple[int, int]]] = {}
+        for point in points:
+            if point.label is ContentLabel.AD:
+                mark = in_ms(point.duration_seconds), in_ms(point.start_seconds)
+                marks.setdefault(point.stream_id, set()).add(mark)
+        commands: list[Command] = []
+        for stream_id, found in marks.items():
+            key = self._keys.ads(stream_id)
+            scored = [part for lasts, start in sorted(found) for part in (start, f"{lasts}|{start}")]
+            commands += [
+                ("ZADD", key, *scored),
+                ("ZREMRANGEBYRANK", key, 0, -AD_SEGMENTS_KEPT - 1),
+                ("EXPIRE", key, self._hour_seconds),
+            ]
+        return commands
 
     def _index(self, stream_ids: Sequence[str] | set[str] | dict[str, list[QualityPoint]]) -> list[Command]:
         if not stream_ids:

@@ -188,9 +188,9 @@ def test_the_folder_of_a_watch_is_read_while_it_runs_and_afterwards(tmp_path: Pa
 
 
 def test_a_line_is_broken_where_something_is_missing() -> None:
-    from pipeline.series.values import of_raw  # noqa: PLC0415
+    from pipeline.history import SeriesPoint  # noqa: PLC0415
 
-    made = [of_raw(point(start)) for start in (0, 2, 4, 10, 12, 30)]
+    made = [SeriesPoint.of(point(start)) for start in (0, 2, 4, 10, 12, 30)]
     assert [[each.start_seconds for each in run] for run in runs(made)] == [[0, 2, 4], [10, 12], [30]]
 
 

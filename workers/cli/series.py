@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from workers.cli.options import kafka_option, port_option, redis_option
 if TYPE_CHECKING:
     from pipeline.history import Wanted
     from pipeline.series import SeriesQueries
+    from pipeline.settings import RedisSettings
 
 FORMATS = ("table", "json", "csv", "plot")
 EPILOG = """
@@ -194,28 +195,35 @@ def findings(
         click.echo(f"nothing was found of {stream}", err=True)
 
 
-@contextmanager
-def _queries(redis: str | None, state: Path | None) -> Iterator["SeriesQueries"]:
-    from contextlib import closing  # noqa: PLC0415
-
+def settings_of(redis: str | None, state: Path | None, stack: ExitStack) -> "RedisSettings":
+    """Return where points are read: a Redis, or what `rungwatch watch` stored, whose server runs until `stack` ends."""
     from pydantic import SecretStr  # noqa: PLC0415
 
     from pipeline.errors import Unavailable  # noqa: PLC0415
-    from pipeline.series import EmbeddedRedis, SeriesQueries, connect  # noqa: PLC0415
+    from pipeline.series import EmbeddedRedis, connect  # noqa: PLC0415
     from workers.cli.options import settings_with  # noqa: PLC0415
 
     if redis is not None and state is not None:
         raise click.UsageError("give --redis or --state, not both")
     settings = settings_with(redis=redis).redis
+    if state is None:
+        return settings
+    folder = state / "redis"
+    if not folder.is_dir():
+        raise click.UsageError(f"{state} holds nothing that `rungwatch watch` stored")
+    settings = settings.model_copy(update={"url": SecretStr(EmbeddedRedis.url_of(folder))})
+    with closing(connect(settings)) as running:
+        try:
+            running.ping()
+        except Unavailable:  # nobody watches now: its server is started for the question
+            stack.enter_context(EmbeddedRedis(folder))
+    return settings
+
+
+@contextmanager
+def _queries(redis: str | None, state: Path | None) -> Iterator["SeriesQueries"]:
+    from pipeline.series import SeriesQueries, connect  # noqa: PLC0415
+
     with ExitStack() as stack:
-        if state is not None:
-            folder = state / "redis"
-            if not folder.is_dir():
-                raise click.UsageError(f"{state} holds nothing that `rungwatch watch` stored")
-            settings = settings.model_copy(update={"url": SecretStr(EmbeddedRedis.url_of(folder))})
-            with closing(connect(settings)) as running:
-                try:
-                    running.ping()
-                except Unavailable:  # nobody watches now: its server is started for the question
-                    stack.enter_context(EmbeddedRedis(folder))
+        settings = settings_of(redis, state, stack)
         yield SeriesQueries(stack.enter_context(closing(connect(settings))), settings)

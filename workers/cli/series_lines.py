@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pipeline.errors import NotFound, UsageError
 from pipeline.history import SeriesEntry, SeriesPoint, Wanted
-from pipeline.report.words import WALL_CLOCK, as_time, printable
 from pipeline.series import SeriesQueries
+from pipeline.words import WALL_CLOCK, as_time, printable
 from schemas import SegmentSkipped, TimeBasis
 from workers.cli.axis_time import AxisTime
 
@@ -84,8 +84,8 @@ class Answer:
         )
 
 
-def answer(queries: SeriesQueries, asked: Asked) -> Answer:
-    """Return what the options ask for.
+def answer(queries: SeriesQueries, asked: Asked, *, raw_until_seconds: float = 0.0) -> Answer:
+    """Return what the options ask for. `raw_until_seconds`: up to this length `auto` is single points in any case.
 
     Raises:
         NotFound: There is no such stream, rendition or model; the message names those that are near.
@@ -111,9 +111,10 @@ def answer(queries: SeriesQueries, asked: Asked) -> Answer:
         start = end - asked.last_seconds
     if start >= end:
         raise UsageError(f"the range is empty: it ends ({end:g} s) before it starts ({start:g} s)")
+    resolution = "raw" if asked.resolution == "auto" and end - start <= raw_until_seconds else asked.resolution
     found = []
     for entry in queries.select(asked.stream_id, asked.rendition_id, start, end, asked.model):
-        points = queries.read(entry, start, end, asked.resolution)
+        points = queries.read(entry, start, end, resolution)
         if points:
             skipped = queries.skipped(asked.stream_id, entry.series.rendition_id, start, end)
             found.append(Line(entry, tuple(points), tuple(skipped)))

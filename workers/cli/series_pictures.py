@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pipeline.errors import UsageError
 from pipeline.history import SeriesPoint
-from pipeline.report.words import printable
+from pipeline.words import printable
 from workers.cli.series_lines import Answer, Line
 
 if TYPE_CHECKING:

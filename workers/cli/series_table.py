@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.history import SeriesPoint, StreamEntry, worst
 from pipeline.report.table import LEVELS, STYLES, console_for
-from pipeline.report.words import WALL_CLOCK, as_duration, as_time, count, listed, printable
+from pipeline.words import WALL_CLOCK, as_duration, as_time, count, listed, printable
 from schemas import ManifestFinding, QualityPoint, Severity, TimeBasis, quality_word
 from workers.cli.series_lines import Answer, Line
 

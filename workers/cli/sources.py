@@ -47,7 +47,7 @@ def _print(found: "list[SourceState]") -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from pipeline.report.table import console_for  # noqa: PLC0415
-    from pipeline.report.words import as_duration, printable  # noqa: PLC0415
+    from pipeline.words import as_duration, printable  # noqa: PLC0415
     from workers.cli.series_table import table  # noqa: PLC0415
 
     console = console_for(sys.stdout)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.drops import Sample, find_drops
+from pipeline.drops import Sample, find_drops
 
 
 def _samples(scores, half=3.0, bitrates=None, alone=False):
@@ -66,3 +66,18 @@ def test_a_fall_with_less_than_sixty_per_cent_of_the_bitrate_is_starved() -> Non
     (other,) = find_drops(_samples([84, 84, 40, 40], bitrates=[1000, 1000, 900, 900]))
     (unknown,) = find_drops(_samples([84, 84, 40, 40]))
     assert (starved.starved, other.starved, unknown.starved) == (True, False, False)
+
+
+def test_of_a_watched_series_a_drop_must_stand_out_of_how_the_scores_swing() -> None:
+    swings = [60, 45, 62, 41, 58, 44, 63, 40] * 4
+    assert find_drops(_samples([*swings, 35, 34]))
+    assert find_drops(_samples([*swings, 35, 34]), watched=True) == []
+    (drop,) = find_drops(_samples([*swings, 12, 10]), watched=True)
+    assert drop.start_seconds == 4.0 * len(swings)
+
+
+def test_of_a_series_that_grows_a_low_beginning_is_told_when_enough_is_known() -> None:
+    scores = [40] * 3 + [84] * 30
+    assert find_drops(_samples(scores[:20]), watched=True, grows=True) == []
+    (drop,) = find_drops(_samples(scores), watched=True, grows=True)
+    assert (drop.at_start, drop.start_seconds, drop.end_seconds) == (True, 0.0, 12.0)

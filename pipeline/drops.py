@@ -11,6 +11,13 @@ LEAST_FALL_ALONE = 18.0
 """Three, of scores made alone: from shot to shot content alone moves them by up to two."""
 LEVEL_SEGMENTS = 8
 """The usual level is the median of this many good segments before: short enough to follow a slow change."""
+WATCHED_SEGMENTS = 60
+"""The same of a series that is watched, from `LEVEL_SEGMENTS` on: long enough for shots that are hard to encode and
+shots that are not, between which a low rung swings by 30 points."""
+SWING_DEVIATIONS = 2.5
+"""Standard deviations of those segments, told from their median deviation, that a drop must exceed."""
+OPENING_SEGMENTS = 3 * LEVEL_SEGMENTS
+"""Of a series that goes on growing, whether it begins low is told from this many, once and for good."""
 STARVED_RATIO = 0.6
 """Measured bitrate in the drop over that before, under which the fall is blamed on the bitrate."""
 
@@ -23,7 +30,7 @@ class Sample:
     end_seconds: float
     score: float
     half_interval: float
-    bitrate_bps: int | None
+    bitrate_bps: float | None
     alone: bool
 
 
@@ -49,48 +56,71 @@ class Drop:
         return self.bitrate_bps < STARVED_RATIO * self.usual_bitrate_bps
 
 
-def find_drops(samples: Sequence[Sample]) -> list[Drop]:
+def find_drops(samples: Sequence[Sample], *, watched: bool = False, grows: bool = False) -> list[Drop]:
     """Return the drops of one rendition in order of time.
 
     A segment opens a drop where it lies under the usual level by the least fall and by the two intervals
     taken together; the drop ends with the first segment within half of that.
+
+    Args:
+        samples: In order of time.
+        watched: Of a long series, in which a false alarm is dear: nothing is told before the usual level is known, and
+            a drop must stand out of how the scores swing with the content.
+        grows: More will follow: what is told of a part of a series is told of all of it, too.
     """
-    runs = _low_runs(samples)
+    runs = _low_runs(samples, watched=watched)
     drops = [_drop(samples, first, end) for first, end in runs]
-    opening = _opening_run(samples)
+    if grows and len(samples) < OPENING_SEGMENTS:
+        return drops
+    opening = _opening_run(samples[:OPENING_SEGMENTS] if grows else samples, watched=watched)
     if opening and not any(first < opening for first, _ in runs):
         drops.insert(0, _drop(samples, 0, opening))
     return drops
 
 
-def _low_runs(samples: Sequence[Sample]) -> list[tuple[int, int]]:
+def _low_runs(samples: Sequence[Sample], *, watched: bool) -> list[tuple[int, int]]:
     """Return index spans [first, end) that lie under the level of the good segments before them."""
     runs: list[tuple[int, int]] = []
     good: list[Sample] = []
     low: list[int] = []
+    least_good, memory = (LEVEL_SEGMENTS, WATCHED_SEGMENTS) if watched else (1, LEVEL_SEGMENTS)
     for index, sample in enumerate(samples):
-        if not good:
-            good.append(sample)
-            continue
-        level = median(each.score for each in good)
-        half = hypot(sample.half_interval, median(each.half_interval for each in good))
-        fall = max(LEAST_FALL_ALONE if sample.alone else LEAST_FALL, half)
-        # It ends nearer to the level than it opens, so that a score that wavers does not make ten drops.
-        if sample.score < level - (fall / 2 if low else fall):
+        if len(good) >= least_good and _is_low(sample, good, opened=bool(low), watched=watched):
             low.append(index)
             continue
         if low:
             runs.append((low[0], index))
             low = []
-        good = [*good, sample][-LEVEL_SEGMENTS:]
+        good = [*good, sample][-memory:]
     if low:
         runs.append((low[0], len(samples)))
     return runs
 
 
-def _opening_run(samples: Sequence[Sample]) -> int:
+def _is_low(sample: Sample, good: Sequence[Sample], *, opened: bool, watched: bool) -> bool:
+    level = median([each.score for each in good])
+    # It ends nearer to the level than it opens, so that a score that wavers does not make ten drops.
+    fall = (level - sample.score) / (0.5 if opened else 1.0)
+    return (
+        fall > (LEAST_FALL_ALONE if sample.alone else LEAST_FALL)
+        and fall > _joint(sample, good)
+        and not (watched and fall <= _swing(good, level))
+    )
+
+
+def _swing(good: Sequence[Sample], level: float) -> float:
+    """Return how far the scores of good segments swing around their level."""
+    return SWING_DEVIATIONS * 1.4826 * median([abs(each.score - level) for each in good])
+
+
+def _joint(sample: Sample, good: Sequence[Sample]) -> float:
+    """Return half of the interval of the difference to the level."""
+    return hypot(sample.half_interval, median([each.half_interval for each in good]))
+
+
+def _opening_run(samples: Sequence[Sample], *, watched: bool) -> int:
     """Return how many segments at the start are low, seen backwards in time; 0 where none."""
-    backwards = _low_runs(samples[::-1])
+    backwards = _low_runs(samples[::-1], watched=watched)
     if backwards and backwards[-1][1] == len(samples):
         return len(samples) - backwards[-1][0]
     return 0
@@ -110,6 +140,6 @@ def _drop(samples: Sequence[Sample], first: int, end: int) -> Drop:
     )
 
 
-def _middle(values: Sequence[int | None]) -> float | None:
+def _middle(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
