@@ -31,7 +31,7 @@ from pipeline.sample import (
 from pipeline.settings import DecodeLimits
 from schemas import Finding, FindingKind, Rung
 
-_THUMBNAIL_PX = 480
+THUMBNAIL_PX = 480
 _STILL_SECONDS = 1.0
 _LEAD_SECONDS = 1.0  # decoded before a span, so that its first picture can be compared with the one before
 _LEAST_REMAINDER = 0.5  # of a segment; a shorter rest of a plain file joins the segment before it
@@ -69,6 +69,9 @@ class ClipJob:
     grid_rate: Fraction | None = None
     """Frame rate of the slowest rung of the ladder, for a reference that shows more frames than it."""
     thumbnails: bool = True
+    """Make pictures that people see."""
+    thumbnail_px: int = THUMBNAIL_PX
+    """Their width, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +329,7 @@ class _Cutter:
         self._before.append(cut_coded(step.previous, grid, place) if step.previous else coded)
         self._small.append(small_picture(frame))
         if self._job.thumbnails:
-            self._thumbnails.append(frame.thumbnail(_THUMBNAIL_PX))
+            self._thumbnails.append(frame.thumbnail(self._job.thumbnail_px))
         if (qp := frame.qp()) is not None:
             self._qp.append(qp)
         difference = step.difference if step.previous else math.nan

@@ -7,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from pipeline.observe.metrics import Metrics
 from schemas import Basis
 
+PICTURE_FATES = ("kept", "left", "dropped", "failed")
 BATCH_CLIPS = (1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)
 
 
@@ -62,6 +63,15 @@ class ScoringMetrics:
             registry=registry,
         )
 
+        pictures = Counter(
+            "rungwatch_pictures_total",
+            "Pictures of worst frames by outcome: kept; left, as worse ones are kept; dropped, as too many waited: "
+            "Redis is slow; failed, as it was away. Scores do not wait for them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._pictures_of = {fate: pictures.labels(fate) for fate in PICTURE_FATES}
+
     def stage(self, name: str, seconds: float) -> None:
         self._metrics.stage_took(name, seconds)
 
@@ -87,3 +97,7 @@ class ScoringMetrics:
 
     def skipped(self) -> None:
         self._skipped.inc()
+
+    def picture(self, fate: str) -> None:
+        """Count the picture of a worst frame by one of `PICTURE_FATES`."""
+        self._pictures_of[fate].inc()

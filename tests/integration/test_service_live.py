@@ -1,6 +1,7 @@
 """A live stream as a user follows it: `watch` alone, `ingest` and `worker` over Kafka, a stop and a second start."""
 
 import json
+import re
 import signal
 import time
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from command_line import WAIT_SECONDS, Commands, wait_for, wait_for_state
 from pydantic import SecretStr
@@ -55,6 +57,21 @@ def test_watch_follows_until_it_is_stopped_and_goes_on(tmp_path: Path, origin: O
         starts = [round(point["start_seconds"]) for point in line["points"]]
         assert starts == sorted(set(starts)), "a segment was scored under two times"
         assert len(starts) >= 4
+
+
+def test_watch_serves_the_page_and_the_api_over_what_it_finds(tmp_path: Path, origin: Origin) -> None:
+    with Commands(tmp_path).running("watch", "--page", "0", origin.hls_url, "--state", tmp_path / "state") as watching:
+        wait_for_state(tmp_path / "state", 3, stream_of(tmp_path / "state"))
+        [log] = tmp_path.glob("watch-*.log")
+        [url] = re.findall(r"the page: (http://\S+/)", log.read_text())
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            assert "<title>Rungwatch" in client.get("/").text
+            [stream] = client.get("/api/v1/streams").json()["streams"]
+            ladder = client.get("/api/v1/ladder", params={"stream": stream["stream_id"]}).json()
+            assert all(0 <= rung["score"] <= 100 for rung in ladder["rungs"])
+            assert "rungwatch_stream_score{" in client.get("/metrics").text
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(60) == 0
 
 
 def stream_of(state: Path) -> str:

@@ -15,6 +15,7 @@ _EXTRAS = {
     "demo": (("skimage",), "`rungwatch demo` without a video of your own"),
     "ads": (("threefive",), "ads that playlists mark with SCTE-35 messages alone"),
     "objects": (("fsspec",), "segments in S3, GCS and Azure"),
+    "grafana": (("grafana_client",), "`rungwatch grafana push` and `annotate`"),
     "train": (("cv2", "imageio_ffmpeg", "lightgbm", "scipy"), "`rungwatch train`"),
 }
 

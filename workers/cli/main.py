@@ -20,6 +20,10 @@ COMMANDS = {
     "train": "workers.cli.train:train",
     "topics": "workers.cli.topics:topics",
     "series": "workers.cli.series:series",
+    "report": "workers.cli.report:report",
+    "grafana": "workers.cli.grafana:grafana",
+    "serve": "workers.cli.serve:serve",
+    "export": "workers.cli.export:export",
 }
 
 

@@ -13,6 +13,7 @@ EPILOG = """
 \b
 Examples:
   rungwatch watch https://host/live/master.m3u8    follow a live stream until Ctrl-C
+  rungwatch watch --page 8090 URL                  the same, with the page at http://127.0.0.1:8090/
   rungwatch watch vod/master.m3u8                  score it all, then show the table
   rungwatch series query master --state DIR        ask again, while it runs or later
 
@@ -33,6 +34,8 @@ Exit codes:
 @ladder_options
 @sampler_options
 @model_options
+@click.option("--page", type=click.IntRange(0, 65535), metavar="PORT",
+              help="Serve the page and the API there meanwhile, for this machine.  [0: any free port]")  # fmt: skip
 @port_option
 @click.option("-q", "--quiet", is_flag=True, help="No table while it works.")
 def watch(
@@ -53,6 +56,7 @@ def watch(
     device: str,
     decoders: int,
     allow_untrained: bool,
+    page: int | None,
     port: int | None,
     quiet: bool,
 ) -> None:
@@ -67,11 +71,23 @@ def watch(
     from workers.service.watch import run_watch  # noqa: PLC0415
 
     settings = settings_with(port=port)
+    if page is not None:
+        settings = settings.model_copy(update={"api": settings.api.model_copy(update={"port": page})})
     options = scoring_options(model, device, decoders, allow_untrained, facts, sampler, frames)
     feed = FeedOptions(ladder, basis == "auto", display_height, segment_seconds, not once, late_seconds)
     folder = state or state_folder("watch")
     with Screen(quiet=quiet) as screen:
-        watched = run_watch(settings, inputs, feed, options, state=folder, redis_url=redis, again=again, display=screen)
+        watched = run_watch(
+            settings,
+            inputs,
+            feed,
+            options,
+            state=folder,
+            redis_url=redis,
+            again=again,
+            display=screen,
+            page=page is not None,
+        )
     if not watched.is_complete:
         click.echo("stopped; the same command goes on from here", err=True)
     if watched.is_complete and not screen.shown:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from workers.cli.options import access_options, kafka_option, model_options, port_option, sampler_options
+from workers.cli.options import access_options, kafka_option, model_options, port_option, redis_option, sampler_options
 
 EPILOG = """
 \b
 A first run, each line in a terminal of its own:
-  make up                                   Kafka and Redis on this machine
+  make up ONLY=services                     Kafka and Redis on this machine
   rungwatch topics create
   rungwatch worker --root media/            as many as there are devices, or cores for decoding
   rungwatch series run                      scores -> Redis
@@ -35,6 +35,7 @@ Exit codes:
 @model_options
 @sampler_options
 @kafka_option
+@redis_option
 @port_option
 def worker(
     roots: tuple[Path, ...],
@@ -49,6 +50,7 @@ def worker(
     sampler: str,
     frames: int,
     kafka: str | None,
+    redis: str | None,
     port: int | None,
 ) -> None:
     """Score the segments that `rungwatch ingest` announces on Kafka, and publish the scores there.
@@ -56,12 +58,15 @@ def worker(
     Start as many as you like: they share the work, and take over what another leaves when it is stopped or dies.
     What cannot be scored goes to the dead letters with the reason (`rungwatch replay --list`); everything beside it
     is scored. Kafka may come and go.
+
+    Small pictures of the worst frames go straight to Redis, which scores never wait for (RUNGWATCH_PICTURE_EACH_HOUR=0:
+    none).
     """  # fmt: skip
     from workers.cli.logs import log_to_stderr  # noqa: PLC0415 - heavy: after the options are checked
     from workers.cli.options import scoring_options, settings_with  # noqa: PLC0415
     from workers.service.worker import run_worker  # noqa: PLC0415
 
     log_to_stderr()
-    settings = settings_with(kafka=kafka, port=port, instance=instance, roots=roots, hosts=hosts)
+    settings = settings_with(kafka=kafka, redis=redis, port=port, instance=instance, roots=roots, hosts=hosts)
     options = scoring_options(model, device, decoders, allow_untrained, facts, sampler, frames)
     run_worker(settings, options, group=group)

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Protocol
 
 from pipeline.clips import work
 from pipeline.decode.isolate import IsolatedPool
 from pipeline.ingest import Fetcher
+from pipeline.observe.traces import tracing
 from pipeline.settings import Settings
 from pipeline.stream.protocol import Producer
 from pipeline.stream.topics import Topics
@@ -19,6 +21,7 @@ from workers.failed import Failed, dead_letter
 from workers.service.events import publication
 from workers.service.feed import Feed, FeedOptions, Item, Live, Opened
 from workers.service.outbox import OneShot
+from workers.service.tracing import traced_producer
 
 
 class Known(Protocol):
@@ -106,7 +109,10 @@ def announce(
             return _shown(items, say, show)
         from pipeline.stream.kafka import KafkaBusProducer  # noqa: PLC0415 - not for those who only look
 
-        with closing(KafkaBusProducer(settings.kafka)) as producer:
+        with (
+            tracing(settings.traces, "rungwatch-ingest", version("rungwatch")) as traces,
+            closing(traced_producer(KafkaBusProducer(settings.kafka), traces)) as producer,
+        ):
             source = f"rungwatch/ingest/{socket.gethostname()}/{os.getpid()}"
             announcer = Announcer(producer, Topics(settings.kafka.prefix), source)
             tally = Tally()

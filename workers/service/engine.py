@@ -16,6 +16,7 @@ from workers.reference import judge
 from workers.scoring import Scored, Scorer, Work
 from workers.service.batcher import Batcher
 from workers.service.observer import Silent, WorkObserver, timed
+from workers.service.pictures import NoPictures, PictureSink
 from workers.service.references import Kept, ReferenceCache
 from workers.sheets import Sheet, sheet_over
 
@@ -37,11 +38,13 @@ class Engine:
         grid: CellGrid,
         sheets: int,
         observer: WorkObserver | None = None,
+        pictures: PictureSink | None = None,
     ) -> None:
         self._scorer, self._batcher, self._pool, self._fetcher = scorer, batcher, pool, fetcher
         self._limits, self._sampler, self._grid = limits, sampler, grid
         self._references = ReferenceCache(sheets)
         self._observer = observer or Silent()
+        self._pictures = pictures or NoPictures()
 
     def score(self, event: SegmentReady) -> SegmentScored:
         """Return the score of one segment.
@@ -58,7 +61,9 @@ class Engine:
         else:
             sheet = self._sheet(event)
             clip = self._clip(event, event.segment, sheet)
-            record = self._score(event, event.rendition, event.segment, clip, sheet).record
+            scored = self._score(event, event.rendition, event.segment, clip, sheet)
+            self._pictures.take(scored)
+            record = scored.record
         now = datetime.now(UTC)
         delay = now.timestamp() - record.start_seconds - record.duration_seconds if event.live else None
         self._observer.scored(record.basis, delay_seconds=delay)
@@ -103,6 +108,7 @@ class Engine:
 
         judged, sheet = judge(best, stand_in.rendition.rendition_id if stand_in else None, look=look, score=score)
         if judged is not None:
+            self._pictures.take(judged)
             return Kept(judged.record, sheet)
         return Kept(error or Rejected(f"{shown(part.segment.media.uri)}: not scored"), sheet)
 
@@ -143,6 +149,8 @@ class Engine:
             display_width_px=sheet.display_width_px if sheet else None,
             anchors={segment.number: sheet.anchor} if sheet else {},
             grid_rate=event.slowest_frame_rate,
+            thumbnails=self._pictures.width_px > 0,
+            thumbnail_px=self._pictures.width_px,
         )
         with timed(self._observer, "decode"):
             return one_clip(self._pool, job)

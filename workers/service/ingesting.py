@@ -6,11 +6,13 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.ingest import Fetcher
 from pipeline.observe.ingest import IngestMetrics
+from pipeline.observe.traces import tracing
 from pipeline.settings import Settings
 from pipeline.stream.kafka import KafkaBusProducer
 from pipeline.stream.topics import Topics
@@ -22,6 +24,7 @@ from workers.service.outbox import Patient
 from workers.service.process import Loop, Process
 from workers.service.sink import BusSink
 from workers.service.sources import read_sources, write_states
+from workers.service.tracing import traced_producer
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,8 @@ def run_ingest(
     with ExitStack() as stack:
         process = stack.enter_context(Process(settings.service))
         fetcher = stack.enter_context(Fetcher(settings.fetch))
-        producer = stack.enter_context(closing(KafkaBusProducer(settings.kafka)))
+        traces = stack.enter_context(tracing(settings.traces, "rungwatch-ingest", version("rungwatch")))
+        producer = stack.enter_context(closing(traced_producer(KafkaBusProducer(settings.kafka), traces)))
         known = stack.enter_context(closing(Announced(state / "announced.sqlite", str(options.against_ladder))))
         source = f"rungwatch/ingest/{socket.gethostname()}/{os.getpid()}"
         metrics = IngestMetrics(process.metrics)

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from schemas import Basis
 
 Stage = Literal["fetch", "decode", "prepare", "model"]
+PictureFate = Literal["kept", "left", "dropped", "failed"]
 
 
 class WorkObserver(Protocol):
@@ -31,6 +32,10 @@ class WorkObserver(Protocol):
     def skipped(self) -> None:
         """Live work came too late."""
 
+    def picture(self, fate: PictureFate) -> None:
+        """The picture of a worst frame was kept; left, as worse ones are kept or it is too large; dropped, as too many
+        waited; or Redis failed."""
+
 
 class Silent:
     """Tells nobody."""
@@ -46,6 +51,8 @@ class Silent:
     def scored(self, basis: Basis, *, delay_seconds: float | None) -> None: ...
 
     def skipped(self) -> None: ...
+
+    def picture(self, fate: PictureFate) -> None: ...
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from workers.service.contradictions import Contradictions, missing
 from workers.service.events import parse, publication
 from workers.service.observer import Silent, WorkObserver
 from workers.service.outbox import Outbox
+from workers.service.tracing import Work
 
 
 class Engine(Protocol):
@@ -34,10 +35,11 @@ class ScoringProcessor:
         beside: Outbox,
         source: str,
         observer: WorkObserver | None = None,
+        work: Work | None = None,
     ) -> None:
-        """`beside`: takes a finding where there is no score that it could go with."""
+        """`beside`: takes a finding where there is no score that it could go with. `work`: traces it; None: nobody."""
         self._engine, self._source, self._observer = engine, source, observer or Silent()
-        self._topics, self._beside = topics, beside
+        self._topics, self._beside, self._traced = topics, beside, work or Work()
         self._contradictions = Contradictions()
         # As many again may wait: a thread that becomes free must not wait for the bus.
         self._most = 2 * threads
@@ -65,9 +67,12 @@ class ScoringProcessor:
 
     def _work(self, message: Message, answer: Callable[[Answer], None]) -> None:
         try:
-            result = self._result(message)
-        except BaseException as error:
-            result = error
+            with self._traced.on(message) as carried:
+                try:
+                    result = self._result(message)
+                except BaseException as error:
+                    result = error
+                result = carried(result)
         finally:
             with self._lock:
                 self._started -= 1

@@ -2,9 +2,11 @@
 
 import logging
 from contextlib import closing
+from importlib.metadata import version
 
 from pipeline.errors import Unavailable
 from pipeline.observe.points import PointMetrics
+from pipeline.observe.traces import tracing
 from pipeline.series import Link, SeriesStore
 from pipeline.settings import Settings
 from pipeline.stream.kafka import KafkaBusProducer
@@ -12,6 +14,7 @@ from pipeline.stream.runner import Runner
 from pipeline.stream.topics import Topics
 from workers.service.process import Process
 from workers.service.series_writer import SeriesProcessor
+from workers.service.tracing import traced_processor
 from workers.service.worker import consumers
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ def run_series(settings: Settings, *, group: str) -> None:
     with (
         Process(settings.service) as process,
         closing(Link(settings.redis)) as link,
+        tracing(settings.traces, "rungwatch-series", version("rungwatch")) as traces,
         closing(KafkaBusProducer(settings.kafka)) as producer,
     ):
         process.health.check("redis", lambda: _away(link))
@@ -36,7 +40,7 @@ def run_series(settings: Settings, *, group: str) -> None:
         runner = Runner(
             consumers(settings, group, topics.scores, topics.skipped, topics.findings),
             producer,
-            processor,
+            traced_processor(processor, traces, "write"),
             # A point takes a millisecond: many together are written faster, and cost no memory.
             settings.bus.model_copy(update={"in_flight": max(settings.bus.in_flight, 1000)}),
             topics.dead_letters,

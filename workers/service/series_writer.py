@@ -1,11 +1,8 @@
 """Scores in, points in Redis: what the process of the series does with messages, in one thread."""
 
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.errors import BadEvent
@@ -13,6 +10,7 @@ from pipeline.series import Written
 from pipeline.stream.protocol import Answer, Done, Message
 from schemas import ManifestFinding, ManifestFindingKind, QualityPoint, SegmentScored, SegmentSkipped
 from workers.service.events import parse
+from workers.service.together import Together, Waiting
 
 LOGGER = logging.getLogger(__name__)
 MOST_AT_ONCE = 500
@@ -44,12 +42,6 @@ class SeriesObserver(Protocol):
         """A finding was stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    message: Message
-    answer: Callable[[Answer], None]
-
-
 class SeriesProcessor:
     """Implements `Processor`: `SegmentScored` becomes a point, `SegmentSkipped` a note of what is missing.
 
@@ -66,51 +58,26 @@ class SeriesProcessor:
     ) -> None:
         """`skipped_topic`: whose messages are `SegmentSkipped` where no header `ce_type` says what they are."""
         self._store, self._skipped_topic, self._observer = store, skipped_topic, observer
-        self._most = most_at_once
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="series-writer", daemon=True)
-        self._thread.start()
+        self._together = Together(self._write, "series-writer", most_at_once)
 
     def room(self) -> int:
         """See `Processor.room`."""
-        # One batch waits while one is written.
-        return max(0, self._most - self._queue.qsize())
+        return self._together.room()
 
     def start(self, message: Message, answer: Callable[[Answer], None]) -> None:
         """See `Processor.start`."""
-        self._queue.put(_Waiting(message, answer))
+        self._together.start(message, answer)
 
     def close(self) -> None:
         """See `Processor.close`."""
-        self._closed.set()
-        self._queue.put(None)
-        self._thread.join()
+        self._together.close()
 
-    def _work(self) -> None:
-        while not self._closed.is_set():
-            batch = self._take()
-            if batch:
-                self._write(batch)
-
-    def _take(self) -> list[_Waiting]:
-        first = self._queue.get()
-        batch = [] if first is None else [first]
-        while len(batch) < self._most:
-            try:
-                following = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if following is not None:
-                batch.append(following)
-        return batch
-
-    def _write(self, batch: list[_Waiting]) -> None:
+    def _write(self, batch: list[Waiting]) -> None:
         points: list[QualityPoint] = []
         live_ends: list[float] = []
         skipped: list[SegmentSkipped] = []
         findings: list[ManifestFinding] = []
-        good: list[_Waiting] = []
+        good: list[Waiting] = []
         for waiting in batch:
             try:
                 record = self._parse(waiting.message)

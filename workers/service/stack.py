@@ -22,7 +22,9 @@ from workers.service.batcher import Batcher
 from workers.service.engine import Engine
 from workers.service.observer import WorkObserver
 from workers.service.outbox import Patient
+from workers.service.pictures import PictureSink
 from workers.service.scoring_processor import ScoringProcessor
+from workers.service.tracing import Work
 
 _BATCH_ON_A_GPU = 16
 _MOST_DECODERS = 8
@@ -52,9 +54,23 @@ class Scoring:
 
 @contextmanager
 def scoring(
-    settings: Settings, options: ScoringOptions, fetcher: Fetcher, observer: WorkObserver, model: Model | None = None
+    settings: Settings,
+    options: ScoringOptions,
+    fetcher: Fetcher,
+    observer: WorkObserver,
+    model: Model | None = None,
+    pictures: PictureSink | None = None,
 ) -> Iterator[Scoring]:
-    """Start decoders and model, and end them. `model`: takes the place of what the options name."""
+    """Start decoders and model, and end them.
+
+    Args:
+        settings: Of the process.
+        options: What decides scores.
+        fetcher: Reads segments.
+        observer: Is told how it goes.
+        model: Takes the place of what the options name.
+        pictures: Takes the pictures of worst frames; None: none is made.
+    """
     decoders = options.decoders or settings.decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
     # The decoders start first: they import while the model loads.
     with IsolatedPool(work, decoders, settings.decode, lambda job: job.source.name) as pool:
@@ -74,6 +90,7 @@ def scoring(
                 grid=model.grid,
                 sheets=settings.service.sheets,
                 observer=observer,
+                pictures=pictures,
             )
             # A clip for every decoder, a batch at the model, and the next one waiting: with half a batch less to wait,
             # every other batch is a small one, and a device of fixed latency does a quarter less.
@@ -87,9 +104,18 @@ def _loaded(choice: ModelChoice) -> Model:
 
 
 def processor_of(
-    made: Scoring, topics: Topics, producer: Producer, role: str, metrics: ScoringMetrics
+    made: Scoring, topics: Topics, producer: Producer, role: str, metrics: ScoringMetrics, work: Work | None = None
 ) -> ScoringProcessor:
-    """Return what deals with segment events; `role`: who says so in the headers of what it publishes."""
+    """Return what deals with segment events.
+
+    Args:
+        made: What scores.
+        topics: Where to.
+        producer: Takes what goes with no score.
+        role: Who says so in the headers of what is published.
+        metrics: Count it.
+        work: Traces it; None: nobody does.
+    """
     return ScoringProcessor(
         made.engine,
         threads=made.threads,
@@ -97,4 +123,5 @@ def processor_of(
         beside=Patient(producer),
         source=f"rungwatch/{role}/{socket.gethostname()}/{os.getpid()}",
         observer=metrics,
+        work=work,
     )

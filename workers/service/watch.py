@@ -29,6 +29,7 @@ from workers.service.events import parse
 from workers.service.feed import Feed, FeedOptions
 from workers.service.live import follow
 from workers.service.outbox import Patient
+from workers.service.pictures import keeping
 from workers.service.process import Loop, Process
 from workers.service.series_writer import SeriesProcessor
 from workers.service.sink import BusSink
@@ -88,6 +89,7 @@ def run_watch(
     redis_url: str | None,
     again: bool,
     display: Display,
+    page: bool = False,
     seconds: float | None = None,
 ) -> Watched:
     """Score everything that the inputs name into Redis; return when all is done or SIGTERM came. Live streams go on.
@@ -96,6 +98,7 @@ def run_watch(
         state: The folder that a later run goes on from.
         redis_url: A Redis that is there; None: one of our own in `state`.
         again: Score also what was scored before.
+        page: Serve the page and the API meanwhile, as `ApiSettings` say.
         seconds: Stop after so long; None: at the end, or when asked to.
 
     Raises:
@@ -111,7 +114,8 @@ def run_watch(
         fetcher = stack.enter_context(Fetcher(settings.fetch))
         metrics = ScoringMetrics(process.metrics)
         display.say("loading the model")
-        made = stack.enter_context(scoring(settings, options, fetcher, metrics))
+        pictures = stack.enter_context(keeping(link, redis, settings.pictures, metrics))
+        made = stack.enter_context(scoring(settings, options, fetcher, metrics, pictures=pictures))
         identity = f"{made.model.name}@{made.model.weights_hash}"
         process.metrics.model(identity)
         decides = (identity, options.sampler, options.model.hide_stream, feed_options, redis_url, again and time.time())
@@ -157,6 +161,12 @@ def run_watch(
             follow(settings, fetcher, live, feed_options, sink, ends=True, known=known, observer=following).run(stop)
             watching.is_fed = not stop.is_set()
 
+        if page:
+            from workers.service.serve import listen, loops_of, url_of  # noqa: PLC0415 - most watches serve nothing
+
+            listener = stack.enter_context(closing(listen(settings.api)))
+            loops |= loops_of(settings.model_copy(update={"redis": redis}), process, link, listener)
+            display.say(f"the page: {url_of(settings.api, listener)}")
         if seconds is not None:
             loops["timer"] = partial(_after, seconds)
         process.run(feed=announce, watching=watching.run, **loops)
