@@ -1,0 +1,215 @@
+"""The report of a stretch of time in a real browser, with the network off: shift, charts, pictures, and on paper."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import series_factory
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from pipeline.history import PictureEntry, SeriesEntry, SeriesId, SeriesPoint
+from pipeline.incidents import incidents
+from pipeline.report.of_series import Stretch, StretchLine, page_of_series
+from pipeline.report.page import written
+from schemas import FindingKind, TimeBasis
+
+START = 1_790_000_000 // 3600 * 3600
+"""2026-09-21 14:00 UTC."""
+HOSTILE = "<b onmouseover=alert(1)>x</b></script><script>document.title='owned'</script>"
+
+
+class Kept:
+    """Implements `Pictures` with one picture for every rendition, where it was worst."""
+
+    def __init__(self, entries: list[PictureEntry]) -> None:
+        self.entries = entries
+        frame = av.VideoFrame.from_ndarray(np.full((90, 160, 3), 120, np.uint8), format="rgb24")
+        encoder = av.CodecContext.create("mjpeg", "w")
+        encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 160, 90, "yuvj444p", Fraction(1)
+        small = frame.reformat(format="yuvj444p")
+        small.pts, small.time_base = 0, Fraction(1)
+        stream = io.BytesIO()
+        for packet in [*encoder.encode(small), *encoder.encode(None)]:
+            stream.write(bytes(packet))
+        self.picture = stream.getvalue()
+
+    def kept(
+        self,
+        stream_id: str,
+        rendition_id: str | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> list[PictureEntry]:
+        return self.entries
+
+    def jpeg(self, stream_id: str, rendition_id: str, start_seconds: float) -> bytes | None:
+        return self.picture
+
+
+def _score(rendition: str, number: int, level: float) -> float:
+    if rendition == "360p" and 300 <= number < 375:
+        return 30.0
+    return 40.0 if rendition.startswith("720p") and 600 <= number < 603 else level + (number * 7 % 5) - 2
+
+
+def _stretch() -> Stretch:
+    """Return an hour of three rungs: 360p starved for 5 minutes, 720p frozen for 12 s, a break of two minutes."""
+    lines, points = [], {}
+    for rendition, level, bitrate in (
+        ("1080p", 93.0, 6_000_000),
+        (f"720p{HOSTILE}", 84.0, 3_000_000),
+        ("360p", 62.0, 700_000),
+    ):
+        made = [
+            series_factory.point(
+                START + 4 * n,
+                _score(rendition, n, level),
+                stream=HOSTILE,
+                rendition=rendition,
+                seconds=4.0,
+                bitrate_bps=bitrate // 5 if rendition == "360p" and 300 <= n < 375 else bitrate,
+                findings=(FindingKind.FROZEN,) if rendition.startswith("720p") and 600 <= n < 603 else (),
+                time_basis=TimeBasis.PROGRAM_DATE_TIME,
+            )
+            for n in range(900)
+            if not 700 <= n < 730
+        ]
+        points[rendition] = [SeriesPoint.of(each) for each in made]
+        entry = SeriesEntry(HOSTILE, SeriesId.of(made[0]), START, START + 3600, 0, made[-1])
+        lines.append(StretchLine(entry, points[rendition]))
+    found = incidents(HOSTILE, points, live=True)
+    return Stretch(
+        HOSTILE,
+        TimeBasis.PROGRAM_DATE_TIME,
+        START,
+        START + 3600,
+        lines,
+        found,
+        ads=[(START + 400, START + 460)],
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.fail("no Chromium is installed: apt-get install chromium, or run make setup")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    stretch = _stretch()
+    worst = [min(line.points, key=lambda point: point.score).raw for line in stretch.lines]
+    kept = Kept(
+        [
+            PictureEntry(HOSTILE, point.rendition_id, point.start_seconds, point.worst_seconds, point.worst_score)
+            for point in worst
+            if point is not None
+        ]
+    )
+    path = tmp_path_factory.mktemp("series") / "report.html"
+    page = written(page_of_series(stretch, kept), settings={}, generated_at=datetime(2026, 9, 21, 15, tzinfo=UTC))
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(
+        offline=True, viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB"
+    )
+    yield made
+    made.close()
+
+
+def _opened(context: BrowserContext, report: Path) -> tuple[Page, list[str]]:
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url))
+    page.goto(report.as_uri())
+    page.wait_for_selector(".plot.rate svg.main-svg .points path")
+    return page, said
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing_of_names(context: BrowserContext, report: Path) -> None:
+    page, said = _opened(context, report)
+    assert said == [report.as_uri()]
+    assert page.title() != "owned"
+    assert page.locator("[onmouseover]").count() == 0
+
+
+def test_incidents_stand_on_top_the_worst_first_with_pictures(context: BrowserContext, report: Path) -> None:
+    page, _ = _opened(context, report)
+    rows = page.locator(".incidents li")
+    assert rows.count() == 2
+    first, second = rows.nth(0).inner_text(), rows.nth(1).inner_text()
+    assert "starved" in first
+    assert "360p: from 14:20:00 UTC to 14:25:00 UTC (5:00 min) the score is low, 30 instead of 62" in first
+    assert "frozen" in second
+    assert rows.locator("img").evaluate_all("all => all.map(e => e.naturalWidth)") == [160, 160]
+
+
+def test_the_totals_add_up_to_the_hour(context: BrowserContext, report: Path) -> None:
+    page, _ = _opened(context, report)
+    row = page.locator(".totals tbody tr").nth(2)
+    cells = {cell.get_attribute("data-label"): cell.inner_text() for cell in row.locator("td.num").all()}
+    assert cells["poor"] == "5:00 min"
+    assert cells["not scored"] == "2:00 min"
+    assert cells["in incidents"] == "5:00 min"
+    widths = row.locator(".stack i").evaluate_all("all => all.map(e => parseFloat(e.style.width))")
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+
+
+def test_times_in_the_chart_are_utc_wherever_the_reader_is(context: BrowserContext, report: Path) -> None:
+    page, _ = _opened(context, report)
+    chart = page.locator("[data-chart=time]").first
+    assert {"14:10", "14:50"} <= set(chart.locator("svg text").all_text_contents())
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 3, steps=3)
+    chart.locator(".hoverlayer .legend").wait_for()
+    assert "14:" in (chart.locator(".hoverlayer").text_content() or "")
+
+
+def test_a_gap_in_the_points_is_a_gap_in_the_line(context: BrowserContext, report: Path) -> None:
+    page, _ = _opened(context, report)
+    line = page.locator("[data-chart=time] .xy .scatterlayer .trace").nth(1)  # after its band
+    drawn = " ".join(line.locator(".js-line").evaluate_all("all => all.map(e => e.getAttribute('d'))"))
+    assert drawn.count("M") == 2
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
+    page, _ = _opened(context, report)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_on_paper_it_is_light_and_nothing_is_wider_than_the_sheet(browser: Browser, report: Path) -> None:
+    sheet_px = 703  # A4 within the margins
+    context = browser.new_context(offline=True, viewport={"width": sheet_px, "height": 1000}, color_scheme="dark")
+    page, _ = _opened(context, report)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= sheet_px
+    assert page.locator(".plot svg.main-svg").first.evaluate("e => e.clientWidth") <= 670
+    heights = page.locator(".plot").evaluate_all(
+        "all => all.map(e => [e.clientHeight, e.querySelector('.svg-container').clientHeight])"
+    )
+    assert all(inside <= room for room, inside in heights), heights
+    context.close()
