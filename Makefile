@@ -10,7 +10,7 @@ VIDEO ?=
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live clean
+.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live bench-api clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,25 +31,32 @@ browser: ## Install the browser that the page tests drive (Debian's Chromium), w
 	  SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
 	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
-services: ## Install what Kafka and Redis need (Java, Maven, redis-server) and fetch Kafka's jars, where not there
+services: ## Install what Kafka, Redis and Prometheus need (Java, Maven, redis-server, prometheus), where not there
 	@NEEDED="$$(command -v java >/dev/null || echo openjdk-17-jre-headless) \
 	         $$(command -v mvn >/dev/null || ls .cache/kafka/.of-* >/dev/null 2>&1 || echo maven) \
-	         $$(command -v redis-server >/dev/null || echo redis-server)"; \
+	         $$(command -v redis-server >/dev/null || echo redis-server) \
+	         $$(command -v promtool >/dev/null || echo prometheus)"; \
 	NEEDED=$$(echo $$NEEDED); \
 	test -z "$$NEEDED" || { \
 	  echo "setup: installing $$NEEDED"; \
 	  SUDO=$$(test "$$(id -u)" = 0 || echo sudo); \
-	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$NEEDED >/dev/null; }
+	  POLICY=/usr/sbin/policy-rc.d; \
+	  test -e $$POLICY || { printf '#!/bin/sh\nexit 101\n' | $$SUDO tee $$POLICY >/dev/null && $$SUDO chmod 755 $$POLICY && \
+	    trap "$$SUDO rm -f $$POLICY" EXIT; }; \
+	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$NEEDED >/dev/null && \
+	  for UNIT in $$(echo $$NEEDED | tr ' ' '\n' | grep -x 'redis-server\|prometheus'); do \
+	    ! command -v systemctl >/dev/null || $$SUDO systemctl disable --quiet $$UNIT || true; \
+	  done; }
 	@PYTHONPATH=tests $(PYTHON) -m services.kafka_jars
 
-up: setup services ## Start Kafka on localhost:9092 and Redis on localhost:6379 in the background
-	@PYTHONPATH=tests $(BIN)/python -m services up
+up: setup services ## Start Kafka, Redis, Prometheus and all our processes over a simulated live ladder (ONLY=services: the first two)
+	@PYTHONPATH=tests $(BIN)/python -m services up $(if $(ONLY),--only $(ONLY))
 
 down: setup ## End them; their data stays in .cache/services
 	@PYTHONPATH=tests $(BIN)/python -m services down
 
-status: setup ## Say whether they run
-	@PYTHONPATH=tests $(BIN)/python -m services status
+status: setup ## Say how each of them stands (ONLY=services: Kafka and Redis)
+	@PYTHONPATH=tests $(BIN)/python -m services status $(if $(ONLY),--only $(ONLY))
 
 demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4: your own; ARGS=--live: a live stream)
 	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',) $(ARGS)
@@ -81,6 +88,9 @@ bench-service: setup services ## Measure the service around decoder and model, o
 
 bench-live: setup ## Follow 100 live ladders on one core for ten minutes: what is missed, and how late the rest is
 	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/live.py $(ARGS)
+
+bench-api: setup services ## Measure the API on a real Redis: a day of six rungs, 1,000 streams, 200 live clients (minutes)
+	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/api.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

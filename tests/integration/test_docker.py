@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -26,6 +27,7 @@ DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 # Without what belongs to the machine: its secrets and its media.
 FILES = [path for path in sorted(DOCKER.iterdir()) if path.is_file() and path.name != ".env"]
+PROMETHEUS = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
 CUDA: dict[str, dict[str, Any]] = yaml.safe_load((DOCKER / "compose.cuda.yaml").read_text())["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("rungwatch:")}
@@ -99,7 +101,7 @@ def test_every_image_is_pinned_by_a_version_and_those_of_ours_by_the_version_of_
     stages = {line.split()[2] for line in instructions("FROM")}
     images = [base for base in bases if base not in stages] + [service["image"] for service in SERVICES.values()]
     for image in images:
-        assert re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+(-[a-z-]+)?", image), f"{image} is not pinned"
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-[a-z-]+)?", image), f"{image} is not pinned"
     for image in (service["image"] for service in OURS.values()):
         assert image.split(":")[1].startswith(version("rungwatch") + "-")
 
@@ -112,7 +114,9 @@ def test_the_image_has_a_target_for_the_cpu_and_one_for_cuda() -> None:
 def test_nothing_runs_as_root() -> None:
     assert [re.fullmatch(r"[1-9]\d*:[1-9]\d*", user) is not None for user in instructions("USER")] == [True]
     assert {service["user"] for service in OURS.values()} == set(instructions("USER"))
-    assert SERVICES["redis"]["user"] == "redis"
+    assert {name: SERVICES[name]["user"] for name in ("redis", "prometheus", "grafana")} == {
+        "redis": "redis", "prometheus": "nobody", "grafana": "472:0",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -122,8 +126,8 @@ def test_a_service_has_no_more_rights_than_it_needs(service: str) -> None:
     assert given["security_opt"] == ["no-new-privileges:true"]
     assert "mem_limit" in given
     assert "privileged" not in given
-    # Kafka's image writes its configuration beside its program when it starts.
-    assert given.get("read_only", False) is (service != "kafka")
+    # Kafka's image writes its configuration beside its program when it starts, Grafana renews data sources beside its.
+    assert given.get("read_only", False) is (service not in {"kafka", "grafana"})
     assert all(str(port).startswith("127.0.0.1:") for port in given.get("ports", []))
     assert all(volume.endswith(":ro") for volume in given.get("volumes", []) if volume.startswith(("$", ".", "/")))
 
@@ -141,6 +145,42 @@ def test_a_service_that_runs_for_ever_has_a_health_check(service: str) -> None:
 def test_a_service_that_ends_serves_no_health(service: str) -> None:
     assert OURS[service]["healthcheck"] == {"disable": True}
     assert OURS[service]["environment"]["RUNGWATCH_SERVICE_PORT"] == "0"
+
+
+@pytest.mark.parametrize("job", PROMETHEUS["scrape_configs"], ids=lambda job: str(job["job_name"]))
+def test_prometheus_scrapes_a_service_of_ours_on_the_port_that_the_image_serves(job: dict[str, Any]) -> None:
+    (port,) = re.findall(r"RUNGWATCH_SERVICE_PORT=(\d+)", " ".join(instructions("ENV")))
+    names = [(name, each["port"]) for each in job.get("dns_sd_configs", []) for name in each["names"]]
+    targets = [target.split(":") for each in job.get("static_configs", []) for target in each["targets"]]
+    for name, at in [*names, *targets]:
+        assert (OURS[name]["restart"], str(at)) == ("unless-stopped", port)
+        assert job["job_name"] == f"rungwatch-{name}"
+
+
+def test_every_folder_that_is_mounted_is_there() -> None:
+    mounts = [str(volume) for service in SERVICES.values() for volume in service.get("volumes", [])]
+    folders = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+    assert len(folders) == 2
+    assert all((DOCKER / folder).is_dir() and any((DOCKER / folder).iterdir()) for folder in folders)
+
+
+def test_grafana_is_given_the_services_and_the_token_that_its_data_sources_name() -> None:
+    text = (DOCKER / "grafana" / "provisioning" / "datasources" / "rungwatch.yaml").read_text()
+    sources = yaml.safe_load(text)["datasources"]
+    assert {urlsplit(source["url"]).hostname for source in sources} == {"serve", "prometheus"}
+    (prometheus,) = [source for source in sources if source["type"] == "prometheus"]
+    assert prometheus["url"].endswith(":9090")
+    (ours,) = [source for source in sources if source["type"] != "prometheus"]
+    assert ours["type"] == SERVICES["grafana"]["environment"]["GF_PLUGINS_PREINSTALL_SYNC"]
+    assert str(urlsplit(ours["url"]).port) in SERVICES["serve"]["command"]
+    variables = re.findall(r"\$__env\{(\w+)\}", text)
+    assert variables == ["RUNGWATCH_API_TOKEN"]
+    assert set(variables) <= set(SERVICES["grafana"]["environment"])
+
+
+def test_who_could_be_reached_from_outside_has_a_secret_that_the_user_must_choose() -> None:
+    for service, name in (("serve", "RUNGWATCH_API_TOKEN"), ("grafana", "GF_SECURITY_ADMIN_PASSWORD")):
+        assert re.match(r"\$\{[A-Z_]+:\?set ", SERVICES[service]["environment"][name])
 
 
 def test_the_health_check_of_the_image_says_what_the_endpoint_says() -> None:

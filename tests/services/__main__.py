@@ -1,177 +1,122 @@
-"""Kafka and Redis in the background, for trying things out: ``python -m services up|down|status``."""
+"""Everything in the background, for trying things out: ``python -m services up|down|status``."""
 
-import os
-import signal
-import socket
-import subprocess
+import argparse
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from services.kafka import HOST, Broker, answers
+from services.background import Background, wait
 from services.kafka_jars import CACHE, ServiceError
-from services.redis_server import RedisServer
-
-STATE = CACHE / "services"
-KAFKA_PORT = 9092
-REDIS_PORT = 6379
-_STOP_SECONDS = 30.0
+from services.stack import PORTS, SERVICES, STATE, Stack
 
 
-@dataclass(frozen=True)
-class Service:
-    """What was started here is known by its process id and the moment that it began: ids are used again."""
-
-    name: str
-    port: int
-
-    @property
-    def folder(self) -> Path:
-        return STATE / self.name
-
-    @property
-    def note(self) -> Path:
-        return STATE / f"{self.name}.pid"
-
-    @property
-    def log_file(self) -> Path:
-        return self.folder / f"{self.name}.log"
-
-    def pid(self) -> int | None:
-        """Return the process that was started here, while it lives."""
-        try:
-            number, began = self.note.read_text().split()
-        except (OSError, ValueError):
-            return None
-        return int(number) if _began(int(number)) == began else None
-
-    def remember(self, pid: int) -> None:
-        self.note.write_text(f"{pid} {_began(pid)}\n")
-
-    def start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self.name == "kafka":
-            broker = Broker(self.folder, self.port)
-            broker.start()
-            self.remember(broker.pid)
-        else:
-            self._start_redis()
-
-    def answers(self) -> bool:
-        if self.name == "kafka":
-            return answers(HOST, self.port)
-        try:
-            with socket.create_connection((HOST, self.port), 1.0) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(5) == b"+PONG"
-        except OSError:
-            return False
-
-    def _start_redis(self) -> None:
-        server = RedisServer(port=self.port, folder=self.folder)
-        with self.log_file.open("ab") as log:
-            # In a session of its own, so that closing the terminal does not end it.
-            process = subprocess.Popen(
-                [str(server.binary), *server.config(), "--port", str(self.port)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        until = time.monotonic() + _STOP_SECONDS
-        while not self.answers():
-            if process.poll() is not None or time.monotonic() > until:
-                process.kill()
-                raise ServiceError(f"Redis did not start; see {self.log_file}")
-            time.sleep(0.05)
-        self.remember(process.pid)
-
-
-SERVICES = (Service("kafka", KAFKA_PORT), Service("redis", REDIS_PORT))
-
-NEXT = f"""
-Where they are is the default of every command; to say so:
-  export RUNGWATCH_KAFKA_BOOTSTRAP=localhost:{KAFKA_PORT}
-  export RUNGWATCH_REDIS_URL=redis://localhost:{REDIS_PORT}/0
-Next:
-  rungwatch topics create     make the topics
-  make down                   end both; data stays in {STATE.relative_to(CACHE.parent)}
-"""
-
-
-def up() -> int:
-    for service in SERVICES:
-        if service.pid() is None and _is_taken(service.port):
+def up(stack: Stack, only: str) -> int:
+    began = time.monotonic()
+    wanted = [each for each in stack.processes() if only != "services" or each.name in SERVICES]
+    for each in wanted:
+        if each.is_taken():
             raise ServiceError(
-                f"port {service.port} is taken by something that was not started here: end it, or use it as your "
-                f"{service.name} and leave `make up` be."
+                f"port {each.port} is taken by something that was not started here: end it, or use it as your "
+                f"{each.name} and leave `make up` be (what runs where: `ss -ltnp`)."
             )
-    for service in SERVICES:
-        if pid := service.pid():
-            print(f"{service.name}: runs already on localhost:{service.port} (process {pid})")
+    new = [each for each in wanted if each.pid() is None]
+    stack.list_sources()
+    for each in wanted:
+        if each not in new:
+            print(f"{each.name}: runs already, {each.where} (process {each.pid()})")
             continue
-        print(f"{service.name}: starting on localhost:{service.port}", flush=True)
-        service.start()
-        print(f"{service.name}: runs (process {service.pid()}, log {service.log_file})")
-    print(NEXT, end="")
+        print(f"{each.name}: starting, {each.where}", flush=True)
+        each.start()
+        if each.name == "kafka" and only != "services":
+            stack.create_topics()
+    wait(wanted)
+    print(f"Ready after {time.monotonic() - began:.0f} s; logs: {_shown(stack.folder)}/NAME/NAME.log")
+    print(_next_of_services(stack) if only == "services" else _next(stack), end="")
     return 0
 
 
-def down() -> int:
-    for service in SERVICES:
-        pid = service.pid()
-        if pid is None:
-            print(f"{service.name}: does not run")
-        else:
-            os.kill(pid, signal.SIGTERM)
-            until = time.monotonic() + _STOP_SECONDS
-            while service.pid() is not None and time.monotonic() < until:
-                time.sleep(0.05)
-            if service.pid() is not None:
-                os.kill(pid, signal.SIGKILL)
-            print(f"{service.name}: ended (process {pid})")
-        service.note.unlink(missing_ok=True)
+def down(stack: Stack) -> int:
+    # Those who feed first, what they need last; all that are of one kind at once.
+    processes = list(reversed(stack.processes()))
+    for group in (
+        [each for each in processes if each.name not in SERVICES],
+        [p for p in processes if p.name in SERVICES],
+    ):
+        asked = {each.name: each.ask_to_end() for each in group}
+        for each in group:
+            each.wait_for_end()
+            pid = asked[each.name]
+            print(f"{each.name}: {'does not run' if pid is None else f'ended (process {pid})'}", flush=True)
     return 0
 
 
-def status() -> int:
-    """Print how things stand. Returns 0 when both run and answer, else 1."""
+def status(stack: Stack, only: str) -> int:
+    """Print how things stand. Returns 0 when all run and answer, else 1."""
     well = True
-    for service in SERVICES:
-        pid, does_answer = service.pid(), service.answers()
-        words = {
-            (True, True): f"runs on localhost:{service.port} (process {pid})",
-            (True, False): f"process {pid} does not answer on port {service.port}; see {service.log_file}",
-            (False, True): f"something that was not started here answers on port {service.port}",
-            (False, False): "does not run; start it with `make up`",
-        }[pid is not None, does_answer]
-        well = well and does_answer
-        print(f"{service.name}: {words}")
+    for each in stack.processes():
+        if only == "services" and each.name not in SERVICES:
+            continue
+        pid, reason = each.pid(), each.answer(each)
+        well = well and reason is None
+        print(f"{each.name}: {_standing(each, pid, reason)}")
     return 0 if well else 1
 
 
-def _began(pid: int) -> str | None:
-    """Return the moment that a process began, in ticks since the machine did; None: there is no such process."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if after_name[0] == "Z" else after_name[19]
+def _standing(each: Background, pid: int | None, reason: str | None) -> str:
+    if pid is None:
+        return "does not run; start it with `make up`" if reason else (
+            f"something that was not started here answers on port {each.port}"
+        )  # fmt: skip
+    if reason is None:
+        return f"runs, {each.where} (process {pid})"
+    return f"process {pid} is not ready: {reason}; see {_shown(each.log_file)}"
 
 
-def _is_taken(port: int) -> bool:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return True
-    return False
+def _next(stack: Stack) -> str:
+    url = "" if stack.port("simulator") == PORTS["simulator"] else f" --url {stack.control}"
+    rungwatch = _shown(Path(sys.executable).parent / "rungwatch")
+    return f"""
+  page         {stack.page}?stream=live&last=5m
+  API          {stack.page}api/v1/ladder?stream=live   (all of it: {stack.page}openapi.json)
+  Prometheus   http://localhost:{stack.port("prometheus")}/alerts
+  simulator    {stack.control}/live/master.m3u8
+Next:
+  {rungwatch} simulate fault starved --rung 270p --for 30{url}
+                   a fault, to be seen on the page within two segments; without `starved ...`: the faults there are
+  make status      how everything stands
+  make down        end it all; data stays in {_shown(stack.folder)}
+  Streams of your own: add them to {_shown(stack.sources)}, which is read again when it changes.
+  Grafana, with Docker: docker/README.md
+"""
+
+
+def _next_of_services(stack: Stack) -> str:
+    exports = "".join(f"  export {name}={value}\n" for name, value in stack.environment.items())
+    return f"""
+Where they are is the default of every command; to say so:
+{exports}Next:
+  {_shown(Path(sys.executable).parent / "rungwatch")} topics create     make the topics
+  make down        end both; data stays in {_shown(stack.folder)}
+"""
+
+
+def _shown(path: Path) -> str:
+    root = CACHE.parent
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def main(words: list[str]) -> int:
-    actions = {"up": up, "down": down, "status": status}
-    if len(words) != 1 or words[0] not in actions:
-        print("usage: python -m services up|down|status", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="services", description=__doc__)
+    parser.add_argument("action", choices=("up", "down", "status"))
+    parser.add_argument("--only", choices=("services", "all"), default="all", help="services: Kafka and Redis alone")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder of data and logs")
+    parser.add_argument("--first-port", type=int, default=0, help="of as many in a row as are needed")
+    asked = parser.parse_args(words)
+    stack = Stack(asked.state.resolve(), asked.first_port)
     try:
-        return actions[words[0]]()
+        if asked.action == "up":
+            return up(stack, asked.only)
+        return down(stack) if asked.action == "down" else status(stack, asked.only)
     except ServiceError as error:
         print(f"services: {error}", file=sys.stderr)
         return 1
