@@ -15,7 +15,7 @@ from workers.training import pristine
 from workers.training.encoders import CODECS, CodecName, Encode, EncodeError, draw_encode, encode, scaled_size
 from workers.training.pristine import MIN_FRAMES, Pristine, make_pristine
 from workers.training.sources import Content, find_contents, split_of
-from workers.training.synthesize import Progress, synthesize
+from workers.training.synthesize import WHOLE_LADDER_CLIPS, Progress, synthesize
 from workers.training.vmaf import measure_vmaf
 
 
@@ -118,6 +118,17 @@ def test_a_finished_content_is_not_made_again(sources: Path, finished: tuple[Pat
     reports = run(sources, out)
     assert {path: path.stat().st_mtime_ns for path in (out / "clips").rglob("*.*")} == before
     assert [(progress.content, progress.clips) for progress in reports] == [("broken", 0)]
+
+
+def test_whole_ladders_have_a_near_pristine_top_and_an_id_of_their_own(sources: Path, tmp_path: Path) -> None:
+    synthesize(sources, tmp_path, contents=None, seed=18, jobs=1, report=lambda _: None, ladders=True)
+    rows = pq.read_table(tmp_path / "index.parquet").to_pylist()
+    assert {row["content"] for row in rows} == {"texture-ladder"}
+    assert {row["kind"] for row in rows} == {"ladder"}
+    assert len(rows) == WHOLE_LADDER_CLIPS
+    top = min(rows, key=lambda row: row["file"])
+    assert (top["width_px"], top["height_px"]) == (top["display_width_px"], top["display_height_px"])
+    assert top["vmaf"] > 94
 
 
 def test_all_windows_of_a_clip_are_on_one_side_of_the_split(tmp_path: Path) -> None:

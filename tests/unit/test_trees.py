@@ -47,6 +47,14 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(grown: tuple[lightgbm.Boost
     assert np.array_equal(together[150:151], trees.predict(rows[150:151]))
 
 
+def test_the_mean_of_two_forests_says_the_mean(grown: tuple[lightgbm.Booster, np.ndarray]) -> None:
+    booster, rows = grown
+    whole = Trees.from_lightgbm(booster.dump_model())
+    short = Trees.from_lightgbm(booster.dump_model(num_iteration=3))
+    said = Trees.mean([whole, short]).predict(rows)
+    assert np.allclose(said, (whole.predict(rows) + short.predict(rows)) / 2, atol=1e-4)
+
+
 def test_rows_of_another_width_are_refused(grown: tuple[lightgbm.Booster, np.ndarray]) -> None:
     booster, _ = grown
     with pytest.raises(ValueError, match=r"expected rows \[R, 7\]"):

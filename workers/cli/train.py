@@ -39,7 +39,8 @@ def train() -> None:
 @click.option("--contents", type=click.IntRange(1), help="Stop after so many contents.  [default: all]")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
-def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: int) -> None:
+@click.option("--ladders", is_flag=True, help="Whole ladders below a near-pristine top rung, and nothing else.")
+def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: int, ladders: bool) -> None:
     """Turn pristine photos/ and videos/ below SOURCES into ladders of real encodes labelled with VMAF.
 
     What is finished is not made again, so that an interrupted run goes on where it stopped.
@@ -54,7 +55,7 @@ def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: 
             err=True,
         )
 
-    rows = make(sources, out, contents=contents, seed=seed, jobs=jobs, report=report)
+    rows = make(sources, out, contents=contents, seed=seed, jobs=jobs, report=report, ladders=ladders)
     click.echo(f"{rows} clips: {out / 'index.parquet'}")
 
 
@@ -71,32 +72,66 @@ def extract(data: Path, out: Path, jobs: int) -> None:
 
 
 @train.command()
-@click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("samples", metavar="SAMPLES|CONFIG", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--further",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="More samples, for the trees and the temporal network alone. May be given again.",
+)
 @click.option(
     "--recipe",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON with the fields of a recipe that differ from the defaults.",
 )
 @click.option("--hours", type=click.FloatRange(0.01), help="Bring the training to its end within that time.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, device: str) -> None:  # fmt: skip
-    """Train on SAMPLES, calibrate and measure on its validation contents; OUT keeps checkpoint, figures and curves."""
+@click.option("--device", help="cpu or cuda.  [default: cpu]")
+def run(
+    samples: Path,
+    out: Path | None,
+    further: tuple[Path, ...],
+    recipe: Path | None,
+    hours: float | None,
+    device: str | None,
+) -> None:
+    """Train on SAMPLES, calibrate and measure on its validation contents; OUT keeps checkpoint, figures and curves.
+
+    \b
+    Or read everything from a TOML file, CONFIG; its paths are relative to it, and the options go before it:
+      samples = "samples"
+      further = ["ladder-samples"]
+      out = "run"
+      [recipe]
+      pixel_cycles = [500, 1000]
+    """
     from dataclasses import replace  # noqa: PLC0415
 
+    from pipeline.errors import UsageError  # noqa: PLC0415
     from workers.models.checkpoint import load  # noqa: PLC0415
     from workers.training.curves import draw  # noqa: PLC0415
     from workers.training.evaluate import describe, set_intervals, write  # noqa: PLC0415
     from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
     from workers.training.evaluation_page import write_page  # noqa: PLC0415
     from workers.training.extract import load_samples  # noqa: PLC0415
+    from workers.training.run_file import RunFile  # noqa: PLC0415
     from workers.training.train import Recipe  # noqa: PLC0415
     from workers.training.train import train as fit  # noqa: PLC0415
 
-    chosen = Recipe(**json.loads(recipe.read_text())) if recipe else Recipe()
-    loaded = load_samples(samples)
+    if samples.is_file():
+        if out or further or recipe:
+            raise UsageError(f"{samples} says where to, what further and how: leave OUT, --further and --recipe away")
+        file = RunFile.read(samples)
+    elif out is None:
+        raise UsageError("say where to: rungwatch train run SAMPLES OUT, or rungwatch train run CONFIG")
+    else:
+        file = RunFile(samples, out, further, json.loads(recipe.read_text()) if recipe else {})
+    out = file.out
+    chosen = replace(Recipe.from_dict(file.recipe), device=device or file.device or "cpu")
+    loaded = load_samples(file.samples)
+    more = [sample for folder in file.further for sample in load_samples(folder)]
     with Progress() as progress:
-        progress.say(f"{len(loaded)} clips")
+        progress.say(f"{len(loaded)} clips and {len(more)} further ones")
 
         def report(done: Any) -> None:
             progress.say(
@@ -104,7 +139,7 @@ def run(samples: Path, out: Path, recipe: Path | None, hours: float | None, devi
                 f"about {done.left_seconds / 60:.0f} min left of it"
             )
 
-        path = fit(loaded, out, replace(chosen, device=device), report, hours=hours)
+        path = fit(loaded, out, chosen, report, further=more, hours=hours or file.hours)
     set_intervals(path, loaded)
     contents = len({sample.content for sample in loaded if sample.split == "validation"})
     found = describe(path, measure(path, loaded), f"{contents} contents of our own making")

@@ -3,7 +3,7 @@
 LightGBM grows them in training; at run time neither it nor its text format is needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,22 @@ class Trees:
             unknown_left=arrays["unknown_left"].astype(bool),
             leaf=arrays["leaf"].astype(np.float32),
             columns=int(arrays["columns"][0]),
+        )
+
+    @classmethod
+    def mean(cls, forests: Sequence["Trees"]) -> "Trees":
+        """Return the forest that says the mean of what several say of the same columns."""
+        nodes = max(forest.column.shape[1] for forest in forests)
+        leaves = max(forest.leaf.shape[1] for forest in forests)
+
+        def joined(name: str, width: int) -> NDArray[Any]:
+            arrays = [getattr(forest, name) for forest in forests]
+            return np.concatenate([np.pad(array, ((0, 0), (0, width - array.shape[1]))) for array in arrays])
+
+        return cls(
+            **{name: joined(name, nodes) for name in ("column", "threshold", "left", "right", "unknown_left")},
+            leaf=(joined("leaf", leaves) / len(forests)).astype(np.float32),
+            columns=forests[0].columns,
         )
 
     @classmethod

@@ -25,6 +25,7 @@ from workers.models.ladder_model import (
 )
 from workers.models.trees import Trees
 from workers.training.extract import Sample, against
+from workers.training.sources import WHOLE_LADDER_SUFFIX
 
 _SETTINGS = {
     "objective": "regression",
@@ -33,7 +34,6 @@ _SETTINGS = {
     "min_data_in_leaf": 12,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
-    "feature_fraction": 0.5,
     "lambda_l2": 2.0,
     "verbose": -1,
     "deterministic": True,
@@ -41,6 +41,13 @@ _SETTINGS = {
 }
 
 
+# Each forest is the mean of two: thresholds searched among half of the columns, and thresholds drawn at random. Out of
+# fold on the training contents the mean is better than either: ladders alone .946 and .947, together .949.
+_KINDS: tuple[tuple[float, Mapping[str, object]], ...] = (
+    (1.0, {"feature_fraction": 0.5}),
+    (1.6, {"extra_trees": True}),
+)
+"""How many trees of each kind, as a factor, and its settings."""
 _FINDING = {"objective": "binary", "num_leaves": 8, "min_data_in_leaf": 20}
 _RUINED_TREES = 200
 
@@ -54,14 +61,14 @@ class Case:
     fold: int
 
 
-def cases_of(samples: Sequence[Sample], folds: int) -> list[Case]:
-    """Return every clip alone and against each of its references; all of one content share a fold."""
+def cases_of(samples: Sequence[Sample], fold_of: Mapping[str, int]) -> list[Case]:
+    """Return every clip alone and against each of its references, with the fold of its content."""
     by_content: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_content[sample.content].append(sample)
     cases = []
-    for content, fold in folds_of(samples, folds).items():
-        members = by_content[content]
+    for content, members in sorted(by_content.items()):
+        fold = fold_of[content]
         for sample in members:
             cases.append(Case(sample, sample.measured, fold))
             for reference in range(len(sample.references)):
@@ -69,10 +76,15 @@ def cases_of(samples: Sequence[Sample], folds: int) -> list[Case]:
     return cases
 
 
-def folds_of(samples: Sequence[Sample], folds: int) -> dict[str, int]:
-    """Return the fold of every content; contents in the order of their names."""
-    names = sorted({sample.content for sample in samples})
-    return {content: number % folds for number, content in enumerate(names)}
+def folds_of(samples: Sequence[Sample], folds: int, further: Sequence[Sample] = ()) -> dict[str, int]:
+    """Return the fold of every content: dealt in the order of their names, those of `samples` first.
+
+    A whole ladder among `further` goes to the fold of the content that was made of the same source.
+    """
+    fold_of = {content: number % folds for number, content in enumerate(sorted({s.content for s in samples}))}
+    for number, content in enumerate(sorted({sample.content for sample in further})):
+        fold_of.setdefault(content, fold_of.get(content.removesuffix(WHOLE_LADDER_SUFFIX), number % folds))
+    return fold_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +178,9 @@ def _train(
     others: Mapping[str, object] | None = None,
 ) -> Trees:
     data = lightgbm.Dataset(np.stack(rows), np.array(scores))
-    settings = {**_SETTINGS, **(others or {}), "seed": seed, "num_threads": threads}
-    return Trees.from_lightgbm(lightgbm.train(settings, data, num_boost_round=trees).dump_model())
+    grown = []
+    for factor, kind in _KINDS:
+        settings = {**_SETTINGS, **kind, **(others or {}), "seed": seed, "num_threads": threads}
+        booster = lightgbm.train(settings, data, num_boost_round=round(factor * trees))
+        grown.append(Trees.from_lightgbm(booster.dump_model()))
+    return Trees.mean(grown)

@@ -18,7 +18,7 @@ from workers.models.ladder_model import LadderModel
 from workers.models.measure import SUMMARY, summary
 from workers.models.pixels import PIXELS
 from workers.training import pixels
-from workers.training.boost import Case, cases_of, hidden
+from workers.training.boost import Case, cases_of, folds_of, hidden
 from workers.training.extract import Sample
 from workers.training.figures import Figures, figures
 
@@ -89,7 +89,8 @@ def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
 
 def _unseen(model: LadderModel, samples: Sequence[Sample]) -> list[Case]:
     """Return the cases of split ``validation``, with what the model's pixel network says of them."""
-    return cases_of(pixels.read(model.say, [sample for sample in samples if sample.split == "validation"]), 1)
+    seen = pixels.read(model.say, [sample for sample in samples if sample.split == "validation"])
+    return cases_of(seen, folds_of(seen, 1))
 
 
 def _is_of(key: str, case: Case) -> bool:

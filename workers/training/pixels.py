@@ -35,7 +35,9 @@ class PixelRecipe:
 
     config: PixelConfig
     seed: int
-    steps: int
+    cycles: tuple[int, ...]
+    """Steps of each cycle of the learning rate: every cycle but the first starts from the weights that the one before
+    it kept, with a fresh optimizer (warm restarts: Loshchilov and Hutter, arXiv 1608.03983)."""
     contents_in_batch: int = 4
     cells_seen: int = 8
     """Cells of one frame of a clip in one step; all clips of a content show the same places at the same instant."""
@@ -45,12 +47,30 @@ class PixelRecipe:
 
 
 def fit(samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Callable[[Progress], None]) -> PixelNetwork:
-    """Train one network on all samples, or return the one of an earlier run at `path`."""
+    """Train one network on all samples, or return the one of an earlier run at `path`; each cycle keeps its result."""
     torch.manual_seed(recipe.seed)
     network = PixelNetwork(recipe.config).to(recipe.device)
-    if path.exists():
-        network.load_state_dict(torch.load(path, weights_only=True))
-        return network.eval()
+    for cycle in range(len(recipe.cycles)):
+        last = cycle + 1 == len(recipe.cycles)
+        kept = path if last else path.with_suffix(f".cycle{cycle + 1}{path.suffix}")
+        if kept.exists():
+            network.load_state_dict(torch.load(kept, weights_only=True))
+        else:
+            if cycle:
+                torch.manual_seed(recipe.seed + cycle)  # the draws of a cycle do not hang on who ran the one before
+            _fit_cycle(network, samples, kept, recipe, cycle, report)
+    return network.eval()
+
+
+def _fit_cycle(
+    network: PixelNetwork,
+    samples: Sequence[Sample],
+    path: Path,
+    recipe: PixelRecipe,
+    cycle: int,
+    report: Callable[[Progress], None],
+) -> None:
+    steps, before = recipe.cycles[cycle], sum(recipe.cycles[:cycle])
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
     unfinished = path.with_suffix(".unfinished")
@@ -66,11 +86,11 @@ def fit(samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Call
     total = 0.0
     network.train()
     started = time.monotonic()
-    for step in range(first, recipe.steps):
-        rng = random.Random(f"{recipe.seed}/{step}")
+    for step in range(first, steps):
+        rng = random.Random(f"{recipe.seed}/{before + step}")
         chosen = rng.sample(sorted(by_content), min(recipe.contents_in_batch, len(by_content)))
         for group in optimizer.param_groups:
-            warm, cosine = min(1.0, (step + 1) / _WARM_UP), 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+            warm, cosine = min(1.0, (step + 1) / _WARM_UP), 0.5 * (1 + math.cos(math.pi * step / steps))
             group["lr"] = recipe.learning_rate * warm * (0.01 + 0.99 * cosine)
         loss = _loss(network, [by_content[content] for content in chosen], recipe, rng)
         optimizer.zero_grad(set_to_none=True)
@@ -83,16 +103,15 @@ def fit(samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Call
             else:
                 average[key].copy_(tensor)
         total += float(loss.detach())
-        if (step + 1) % _SAVED_EVERY == 0 or step + 1 == recipe.steps:
-            left = (time.monotonic() - started) / (step + 1 - first) * (recipe.steps - step - 1)
-            report(Progress(path.stem, step + 1, recipe.steps, total / ((step - first) % _SAVED_EVERY + 1), left))
+        if (step + 1) % _SAVED_EVERY == 0 or step + 1 == steps:
+            left = (time.monotonic() - started) / (step + 1 - first) * (steps - step - 1)
+            report(Progress(path.stem, step + 1, steps, total / ((step - first) % _SAVED_EVERY + 1), left))
             total = 0.0
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
             _save({**state, "step": step + 1}, unfinished)
     network.load_state_dict(average)
     _save(network.state_dict(), path)
     unfinished.unlink()
-    return network.eval()
 
 
 def _save(state: dict[str, object], path: Path) -> None:

@@ -14,6 +14,7 @@ PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".264", ".265", ".y4m", ".ts"})
 WINDOWS_PER_VIDEO = 4
 VALIDATION_PER_MILLE = 150
+WHOLE_LADDER_SUFFIX = "-ladder"  # of the ids of contents that are one whole ladder: their source may have others
 
 
 @dataclass(frozen=True, slots=True)

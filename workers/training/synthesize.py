@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ from workers.training.encoders import (
     scaled_size,
 )
 from workers.training.pristine import Pristine, SourceError, make_pristine
-from workers.training.sources import Content, SourceKind, Split, find_contents
+from workers.training.sources import WHOLE_LADDER_SUFFIX, Content, SourceKind, Split, find_contents
 from workers.training.vmaf import measure_vmaf
 
 ClipKind = Literal["ladder", "small", "cascade", "still"]
@@ -49,6 +49,11 @@ SMALL_CLIPS_SOFT = 2
 SMALL_CLIPS_SHARP = 1  # below a sixth of the sides of a sharp picture VMAF is nearly always 0
 SMALL_CODECS: tuple[CodecName, ...] = ("x264", "x265", "vp9")  # SVT-AV1 wants 64 px a side
 STILL_CLIPS = 2
+WHOLE_LADDER_CLIPS = 10
+WHOLE_LADDER_SHARES = (1.0, 3 / 4, 2 / 3, 1 / 2, 3 / 8, 1 / 4)
+WHOLE_LADDER_WEIGHTS = (3, 1, 1, 2, 1, 1)
+WHOLE_LADDER_CODECS: dict[CodecName, int] = {"x264": 3, "x265": 2, "svtav1": 2}
+WHOLE_LADDER_TOP_CRF: dict[CodecName, tuple[int, int]] = {"x264": (12, 18), "x265": (12, 18), "svtav1": (12, 22)}
 SHARED_MEMORY = Path("/dev/shm")  # raw pictures of one content are up to 33 MB, and are read some 26 times
 SHARED_MEMORY_FREE_BYTES = 1 << 30
 
@@ -117,16 +122,21 @@ def synthesize(
     seed: int,
     jobs: int,
     report: Callable[[Progress], None],
+    ladders: bool = False,
 ) -> int:
     """Make and label the clips of `contents` contents (None: all), and return the rows of the index.
 
-    Contents come in an order shuffled by the seed, so an interrupted run leaves a fair sample; what is
-    finished is not made again. A content depends on the seed and the source files, not on the order or on
+    With `ladders` each content becomes one whole ladder below a near-pristine top rung, and nothing else. Contents
+    come in an order shuffled by the seed, so an interrupted run leaves a fair sample, and with `ladders` in the reverse
+    of it, so that a short run adds contents to a short run without. What is finished is not made again.
+    A content depends on the seed and the source files, not on the order or on
     `jobs`. Sources that cannot be used and encodes that fail are named in the reports and left out.
     """
     available = find_contents(sources)
     wanted = list(available)
     random.Random(f"{seed}/order").shuffle(wanted)
+    if ladders:
+        wanted = [replace(c, content_id=c.content_id + WHOLE_LADDER_SUFFIX) for c in reversed(wanted)]
     wanted = wanted[:contents]
     for folder in ("clips", "labels"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -141,7 +151,7 @@ def synthesize(
     context = multiprocessing.get_context("spawn")  # forks copy locks without their holders
     with _cancelled_on_error(ProcessPoolExecutor(jobs, mp_context=context)) as pool:
         pending = {
-            pool.submit(_make_content, content, companions[content.split], out, seed): content.content_id
+            pool.submit(_make_content, content, companions[content.split], out, seed, ladders): content.content_id
             for content in todo
         }
         for finished, future in enumerate(as_completed(pending), start=1):
@@ -173,7 +183,9 @@ def write_index(out: Path) -> int:
     return len(rows)
 
 
-def _make_content(content: Content, companions: list[Path], out: Path, seed: int) -> tuple[int, tuple[str, ...]]:
+def _make_content(
+    content: Content, companions: list[Path], out: Path, seed: int, ladders: bool
+) -> tuple[int, tuple[str, ...]]:
     """Make all clips of one content; return how many, and one line for everything that was left out."""
     cv2.setNumThreads(1)
     rng = random.Random(f"{seed}/{content.content_id}")
@@ -189,7 +201,7 @@ def _make_content(content: Content, companions: list[Path], out: Path, seed: int
     with _scratch() as scratch:
         reference = scratch / "pristine.y4m"
         pristine.write_y4m(reference, slice(None))
-        for plan in _plan_clips(pristine, rng):
+        for plan in _plan_ladder(pristine, rng) if ladders else _plan_clips(pristine, rng):
             target = folder / plan.name
             try:
                 scores = _make_clip(plan, pristine, reference, target, scratch)
@@ -269,6 +281,19 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         # The fastest preset: at these rates the preset changes the size of the file, hardly what is seen.
         settings = draw(again, 1.0, (12, 18), CODECS[again].presets[0])
         add("cascade", settings, first=rung.settings, of=rung.name)
+    return plans
+
+
+def _plan_ladder(pristine: Pristine, rng: random.Random) -> list[_Plan]:
+    """Draw one whole ladder: a near-pristine top rung, and what is below it in size, rate and codec."""
+    plans: list[_Plan] = []
+    for index in range(WHOLE_LADDER_CLIPS):
+        codec = rng.choices(list(WHOLE_LADDER_CODECS), list(WHOLE_LADDER_CODECS.values()))[0]
+        share = rng.choices(WHOLE_LADDER_SHARES, WHOLE_LADDER_WEIGHTS)[0] if index else 1.0
+        crf = CODECS[codec].crf if index else WHOLE_LADDER_TOP_CRF[codec]
+        size = scaled_size(codec, (pristine.width_px, pristine.height_px), share)
+        settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=crf)
+        plans.append(_Plan(f"{index:02d}_ladder{CODECS[codec].suffix}", "ladder", settings))
     return plans
 
 

@@ -9,8 +9,8 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.errors import UsageError
 from workers.measured import Measured
 from workers.models.checkpoint import Checkpoint, save
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
@@ -38,8 +39,8 @@ class Recipe:
 
     architecture: str = "nano"
     seed: int = 0
-    pixel_steps: int = 500
-    """Of each pixel network; there is one a fold."""
+    pixel_cycles: tuple[int, ...] = (500, 1000)
+    """Steps of each pixel network, a cycle of the learning rate each; there is one network a fold."""
     trees: int = 500
     folds: int = 3
     epochs: int = 10
@@ -58,6 +59,15 @@ class Recipe:
     """More than the free cores make the trees many times slower."""
     device: str = "cpu"
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe whose fields are those named, the others at their defaults."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise UsageError(f"a recipe has no {', '.join(unknown)}: it has {', '.join(f.name for f in fields(cls))}")
+        cycles = {"pixel_cycles": tuple(values["pixel_cycles"])} if "pixel_cycles" in values else {}
+        return cls(**{**values, **cycles})
+
 
 def train(
     samples: Sequence[Sample],
@@ -65,9 +75,12 @@ def train(
     recipe: Recipe,
     report: Callable[[Progress], None],
     *,
+    further: Sequence[Sample] = (),
     hours: float | None = None,
 ) -> Path:
     """Train on the samples of split ``train`` and return the path of the checkpoint, not yet calibrated.
+
+    `further` samples teach the trees and the temporal network, not the pixel networks, which take the longest.
 
     `hours` ends the temporal network early at the end of an epoch, with the learning rate brought down in time.
     """
@@ -75,13 +88,17 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
     known = [sample for sample in samples if sample.split == "train"]
+    more = [sample for sample in further if sample.split == "train"]
     # The one that ships is the first fold's: what it says of new contents is then what the trees learned to read.
     pixel_network = fit_pixels(known, out, recipe, report, 0)
-    return train_on_top(seen_by_others(known, out, recipe, report), pixel_network, out, recipe, report, hours=hours)
+    seen = seen_by_others(known, more, out, recipe, report)
+    fold_of = folds_of(known, recipe.folds, more)
+    return train_on_top(seen, fold_of, pixel_network, out, recipe, report, hours=hours)
 
 
 def train_on_top(
     seen: Sequence[Sample],
+    fold_of: Mapping[str, int],
     pixel_network: PixelNetwork,
     out: Path,
     recipe: Recipe,
@@ -90,7 +107,7 @@ def train_on_top(
     hours: float | None = None,
 ) -> Path:
     """Grow the trees and train the temporal network on samples that a pixel network has seen; see `train`."""
-    cases = cases_of(seen, recipe.folds)
+    cases = cases_of(seen, fold_of)
     grown = grow(cases, folds=recipe.folds, trees=recipe.trees, seed=recipe.seed, threads=recipe.threads)
     scaler = Scaler(_scales(cases, grown))
     torch.manual_seed(recipe.seed)
@@ -121,20 +138,24 @@ def fit_pixels(
     fold_of = folds_of(samples, recipe.folds)
     members = [sample for sample in samples if fold_of[sample.content] != fold]
     sizes = ARCHITECTURES[recipe.architecture].pixels
-    settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_steps, device=recipe.device)
+    settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_cycles, device=recipe.device)
     return pixels.fit(members, out / f"pixels_without_{fold}.pt", settings, report)
 
 
 def seen_by_others(
-    samples: Sequence[Sample], out: Path, recipe: Recipe, report: Callable[[Progress], None]
+    samples: Sequence[Sample],
+    further: Sequence[Sample],
+    out: Path,
+    recipe: Recipe,
+    report: Callable[[Progress], None],
 ) -> list[Sample]:
-    """Return the samples, each with what a pixel network that has not seen its content says of it."""
-    fold_of = folds_of(samples, recipe.folds)
+    """Return both kinds of samples, each with what a pixel network that has not seen its content says of it."""
+    fold_of = folds_of(samples, recipe.folds, further)
     seen: list[Sample] = []
     for fold in range(recipe.folds):
         network = fit_pixels(samples, out, recipe, report, fold)
         speak = partial(say, network, kind=torch.bfloat16)
-        seen += pixels.read(speak, [sample for sample in samples if fold_of[sample.content] == fold])
+        seen += pixels.read(speak, [sample for sample in (*samples, *further) if fold_of[sample.content] == fold])
     return seen
 
 
