@@ -10,7 +10,7 @@ VIDEO ?=
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live bench-api clean
+.PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live bench-api bench-page clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -91,6 +91,9 @@ bench-live: setup ## Follow 100 live ladders on one core for ten minutes: what i
 
 bench-api: setup services ## Measure the API on a real Redis: a day of six rungs, 1,000 streams, 200 live clients (minutes)
 	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/api.py $(ARGS)
+
+bench-page: setup browser services ## Measure the page in Chromium: first paint, the chart, a live update, weight
+	@PYTHONPATH=tests:tests/benchmarks $(BIN)/python tests/benchmarks/page.py $(ARGS)
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

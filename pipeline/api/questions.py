@@ -17,7 +17,7 @@ from pipeline.api.series import as_csv, columns, in_rows, read
 from pipeline.api.sources import Sources
 from pipeline.api.times import Span, as_time, entries_of, span_of
 from pipeline.api.worst import segments
-from pipeline.history import SeriesEntry, selected
+from pipeline.history import History, SeriesEntry, selected
 from pipeline.incident_reader import read_incidents
 from pipeline.words import WALL_CLOCK
 from schemas import Incident
@@ -60,16 +60,7 @@ def questions(sources: Sources) -> APIRouter:
     )
     def series(request: Request, query: asked.SeriesQuery) -> Response:
         """Show quality over time of every rendition."""
-        span = span_of(
-            history,
-            query.stream,
-            query.start,
-            query.to,
-            query.last,
-            query.renditions,
-            query.model,
-            query.display_height,
-        )
+        span = _span_of_series(history, query)
         found = read(history, span, query.resolution, query.points)
         if query.format == "csv":
             return tagged(request, as_csv(found), "text/csv; charset=utf-8")
@@ -91,16 +82,7 @@ def questions(sources: Sources) -> APIRouter:
     @router.get("/worst", response_model=shapes.Worst, tags=["trouble"])
     def worst(request: Request, query: asked.WorstQuery) -> Response:
         """List the worst segments of a range, with the addresses of their pictures."""
-        span = span_of(
-            history,
-            query.stream,
-            query.start,
-            query.to,
-            query.last,
-            query.renditions,
-            query.model,
-            query.display_height,
-        )
+        span = _span_of_series(history, query)
         found = segments(history, pictures, span, query.limit, lambda asks: f"{PREFIX}/picture?{asks}")
         return as_json(request, {"segments": found})
 
@@ -174,3 +156,16 @@ def _series(entry: SeriesEntry) -> dict[str, Any]:
         "first": as_time(entry.first_seconds) if is_clock else None,
         "end": as_time(entry.end_seconds) if is_clock else None,
     }
+
+
+def _span_of_series(history: History, query: asked.AskedSeries | asked.AskedWorst) -> Span:
+    return span_of(
+        history,
+        query.stream,
+        query.start,
+        query.to,
+        query.last,
+        query.renditions,
+        query.model,
+        query.display_height,
+    )

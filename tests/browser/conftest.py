@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 
 @pytest.fixture(scope="module")
-def page_browser() -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     # Of a module: two Playwrights in one thread do not bear each other, and other tests have their own.
     with sync_playwright() as playwright:
         launched = chromium(playwright)
@@ -32,6 +32,6 @@ def full_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def visit(page_browser: Browser, full_stage: Stage) -> Iterator[Visit]:
-    with visiting(page_browser, full_stage) as visit:
+def visit(browser: Browser, full_stage: Stage) -> Iterator[Visit]:
+    with visiting(browser, full_stage) as visit:
         yield visit

@@ -120,15 +120,15 @@ def test_hostile_names_are_text_and_run_nothing(visit) -> None:
     assert visit.complaints == []
 
 
-def test_axe_finds_nothing_serious_in_light_and_dark(page_browser, full_stage) -> None:
+def test_axe_finds_nothing_serious_in_light_and_dark(browser, full_stage) -> None:
     for scheme in ("light", "dark"):
-        with visiting(page_browser, full_stage, color_scheme=scheme) as visit:
+        with visiting(browser, full_stage, color_scheme=scheme) as visit:
             visit.open("/")
             assert visit.barriers() == [], scheme
 
 
-def test_a_phone_needs_no_sideways_scrolling(page_browser, full_stage) -> None:
-    with visiting(page_browser, full_stage, viewport={"width": 360, "height": 740}) as visit:
+def test_a_phone_needs_no_sideways_scrolling(browser, full_stage) -> None:
+    with visiting(browser, full_stage, viewport={"width": 360, "height": 740}) as visit:
         visit.open("/")
         assert not visit.is_too_wide()
         assert visit.page.locator(".fleet .worst b").first.is_visible()

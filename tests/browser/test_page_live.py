@@ -35,8 +35,8 @@ def live_stage(stage: Stage) -> Stage:
 
 
 @pytest.fixture
-def live_visit(page_browser: Browser, live_stage: Stage) -> Iterator[Visit]:
-    with visiting(page_browser, live_stage) as visit:
+def live_visit(browser: Browser, live_stage: Stage) -> Iterator[Visit]:
+    with visiting(browser, live_stage) as visit:
         visit.open(PAGE)
         visit.settled()
         yield visit
@@ -67,10 +67,10 @@ def test_points_appear_in_table_legend_and_chart_without_asking(live_stage, live
     expect(page.locator(".chart [aria-live]")).to_contain_text("1080p 33 poor")
 
 
-def test_an_update_takes_a_fraction_of_a_second_of_script(page_browser, live_stage) -> None:
+def test_an_update_takes_a_fraction_of_a_second_of_script(browser, live_stage) -> None:
     """The bar is 50 ms, as the benchmark measures it; a test on a busy machine asks for less."""
     live_stage.store.write(list(page_scene.live_points(time.time(), 3600)))
-    with visiting(page_browser, live_stage) as visit:
+    with visiting(browser, live_stage) as visit:
         visit.open(PAGE)
         visit.settled()
         for score in (91, 92, 93):
@@ -128,9 +128,9 @@ def test_redis_away_is_said_and_the_page_heals(live_stage, live_visit) -> None:
     expect(page.locator(LAST_SCORE)).to_have_text("44", timeout=2 * PATIENCE_MS)
 
 
-def test_a_page_that_is_opened_while_redis_is_away_waits_for_it(page_browser, live_stage) -> None:
+def test_a_page_that_is_opened_while_redis_is_away_waits_for_it(browser, live_stage) -> None:
     live_stage.redis.stop()
-    with visiting(page_browser, live_stage) as visit, visiting(page_browser, live_stage) as fleet:
+    with visiting(browser, live_stage) as visit, visiting(browser, live_stage) as fleet:
         visit.page.goto(PAGE)
         fleet.page.goto("/")
         for page in (visit.page, fleet.page):
@@ -143,8 +143,8 @@ def test_a_page_that_is_opened_while_redis_is_away_waits_for_it(page_browser, li
         fleet.page.get_by_role("link", name=NEWS).wait_for()
 
 
-def test_the_server_away_is_said_and_the_page_heals(page_browser, live_stage, live_visit) -> None:
-    with visiting(page_browser, live_stage) as fleet:
+def test_the_server_away_is_said_and_the_page_heals(browser, live_stage, live_visit) -> None:
+    with visiting(browser, live_stage) as fleet:
         fleet.open("/")
         live_stage.stop_serving()
         for page in (live_visit.page, fleet.page):
@@ -156,8 +156,8 @@ def test_the_server_away_is_said_and_the_page_heals(page_browser, live_stage, li
         expect(live_visit.page.locator(LAST_SCORE)).to_have_text("57", timeout=2 * PATIENCE_MS)
 
 
-def test_an_empty_fleet_teaches_and_its_first_stream_appears_by_itself(page_browser, stage) -> None:
-    with visiting(page_browser, stage, color_scheme="dark") as visit:
+def test_an_empty_fleet_teaches_and_its_first_stream_appears_by_itself(browser, stage) -> None:
+    with visiting(browser, stage, color_scheme="dark") as visit:
         visit.open("/")
         taught = visit.page.locator(".teach")
         # A moment later: the server may still know the streams of the test before.

@@ -21,8 +21,8 @@ def guarded_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def stranger(page_browser: Browser, guarded_stage: Stage) -> Iterator[Visit]:
-    with visiting(page_browser, guarded_stage) as visit:
+def stranger(browser: Browser, guarded_stage: Stage) -> Iterator[Visit]:
+    with visiting(browser, guarded_stage) as visit:
         yield visit
 
 
@@ -71,8 +71,8 @@ def test_the_form_leads_to_no_other_site(stranger) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(page_browser, guarded_stage, scheme) -> None:
-    with visiting(page_browser, guarded_stage, color_scheme=scheme, viewport={"width": 360, "height": 640}) as visit:
+def test_axe_finds_nothing_serious(browser, guarded_stage, scheme) -> None:
+    with visiting(browser, guarded_stage, color_scheme=scheme, viewport={"width": 360, "height": 640}) as visit:
         visit.page.goto("/login?wrong=1")
         visit.page.locator("#wrong").wait_for()
         assert visit.barriers() == []

@@ -29,15 +29,15 @@ def taken(path: Path) -> bool:
     return path.stat().st_size > 10_000
 
 
-def test_the_fleet_is_pictured(page_browser, full_stage, album) -> None:
-    with visiting(page_browser, full_stage, viewport={"width": 1440, "height": 900}) as visit:
+def test_the_fleet_is_pictured(browser, full_stage, album) -> None:
+    with visiting(browser, full_stage, viewport={"width": 1440, "height": 900}) as visit:
         visit.open("/")
         visit.page.screenshot(path=album / "page-fleet.png")
         assert taken(album / "page-fleet.png")
 
 
-def test_a_stream_is_pictured_with_what_a_reader_points_at(page_browser, full_stage, album) -> None:
-    with visiting(page_browser, full_stage, viewport={"width": 1440, "height": 1720}) as visit:
+def test_a_stream_is_pictured_with_what_a_reader_points_at(browser, full_stage, album) -> None:
+    with visiting(browser, full_stage, viewport={"width": 1440, "height": 1720}) as visit:
         show_stream(visit)
         newest = visit.page.request.get(f"/api/v1/ladder?stream={NEWS}").json()["rungs"][0]["age_seconds"]
         visit.point_at(1 - (newest + sum(FROZEN[1:]) / 2) / 3600)
@@ -45,16 +45,16 @@ def test_a_stream_is_pictured_with_what_a_reader_points_at(page_browser, full_st
         assert taken(album / "page-stream.png")
 
 
-def test_the_dark_page_is_pictured(page_browser, full_stage, album) -> None:
-    with visiting(page_browser, full_stage, viewport={"width": 1440, "height": 900}, color_scheme="dark") as visit:
+def test_the_dark_page_is_pictured(browser, full_stage, album) -> None:
+    with visiting(browser, full_stage, viewport={"width": 1440, "height": 900}, color_scheme="dark") as visit:
         show_stream(visit)
         visit.page.screenshot(path=album / "page-dark.png")
         assert taken(album / "page-dark.png")
 
 
-def test_a_phone_is_pictured(page_browser, full_stage, album) -> None:
+def test_a_phone_is_pictured(browser, full_stage, album) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
-    with visiting(page_browser, full_stage, **phone) as visit:
+    with visiting(browser, full_stage, **phone) as visit:
         show_stream(visit)
         visit.page.screenshot(path=album / "page-phone.png")
         assert taken(album / "page-phone.png")

@@ -99,13 +99,13 @@ def test_a_double_click_shows_the_range_before_the_zoom(visit) -> None:
     assert "from" not in visit.query()
 
 
-def test_a_link_shows_the_same_to_others(visit, page_browser, full_stage) -> None:
+def test_a_link_shows_the_same_to_others(visit, browser, full_stage) -> None:
     page = opened(visit)
     page.locator(".legend button", has_text="540p").click()
     page.get_by_role("button", name="Fit scale").click()
     visit.drag(0.3, 0.7)
     page.wait_for_function("() => location.search.includes('from=')")
-    with visiting(page_browser, full_stage, timezone_id="Asia/Tokyo") as other:
+    with visiting(browser, full_stage, timezone_id="Asia/Tokyo") as other:
         opened(other, page.url.removeprefix(full_stage.url))
         assert other.query() == visit.query()
         assert other.page.locator(".legend button[aria-pressed=false]").text_content().startswith("540p")
@@ -171,9 +171,9 @@ def test_the_clock_can_be_utc_with_the_other_time_in_the_tooltip(visit) -> None:
     page.get_by_role("button", name="UTC", exact=True).wait_for()
 
 
-def test_the_theme_follows_the_system_until_it_is_chosen_and_is_kept(page_browser, full_stage) -> None:
+def test_the_theme_follows_the_system_until_it_is_chosen_and_is_kept(browser, full_stage) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
-    with visiting(page_browser, full_stage, color_scheme="dark") as visit:
+    with visiting(browser, full_stage, color_scheme="dark") as visit:
         page = opened(visit)
         assert page.evaluate(paper) == "rgb(16, 20, 24)"
         page.locator("#theme").click()
@@ -273,8 +273,8 @@ def test_a_hostile_rendition_is_shown_as_text_everywhere(visit) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(page_browser, full_stage, scheme) -> None:
-    with visiting(page_browser, full_stage, color_scheme=scheme) as visit:
+def test_axe_finds_nothing_serious(browser, full_stage, scheme) -> None:
+    with visiting(browser, full_stage, color_scheme=scheme) as visit:
         page = opened(visit)
         page.locator(".frames li").first.wait_for()
         page.locator(".more summary").click()
@@ -282,8 +282,8 @@ def test_axe_finds_nothing_serious(page_browser, full_stage, scheme) -> None:
         assert visit.barriers() == []
 
 
-def test_a_phone_shows_everything_without_sideways_scrolling(page_browser, full_stage) -> None:
-    with visiting(page_browser, full_stage, viewport={"width": 360, "height": 740}, has_touch=True) as visit:
+def test_a_phone_shows_everything_without_sideways_scrolling(browser, full_stage) -> None:
+    with visiting(browser, full_stage, viewport={"width": 360, "height": 740}, has_touch=True) as visit:
         page = opened(visit)
         page.locator(".frames li").first.wait_for()
         assert not visit.is_too_wide()

@@ -1,31 +1,17 @@
 """The report in a real browser, with the network off: charts are drawn, nothing is asked for, names are text."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from score_factory import dead_letter, demo_scores, series
 
 from pipeline.report.page import render
 from pipeline.report.summary import summarise
 
 HOSTILE = "<b onmouseover=alert(1)>x</b></script><script>document.title='owned'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.fail("no Chromium is installed: apt-get install chromium, or run make setup")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The report of a stretch of time in a real browser, with the network off: shift, charts, pictures, and on paper."""
 
 import io
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -11,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import series_factory
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from pipeline.history import PictureEntry, SeriesEntry, SeriesId, SeriesPoint
 from pipeline.incidents import incidents
@@ -93,19 +92,6 @@ def _stretch() -> Stretch:
         found,
         ads=[(START + 400, START + 460)],
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.fail("no Chromium is installed: apt-get install chromium, or run make setup")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,16 @@ def test_watch_serves_the_page_and_the_api_over_what_it_finds(tmp_path: Path, or
         assert watching.wait(60) == 0
 
 
+def test_watch_writes_to_the_redis_that_it_is_told(tmp_path: Path, commands: Commands, origin: Origin) -> None:
+    alone = Commands(tmp_path, RUNGWATCH_REDIS_PREFIX=commands.redis.prefix)
+    url, state = commands.redis.url.get_secret_value(), tmp_path / "state"
+    with alone.running("watch", "--redis", url, origin.hls_url, "--state", state) as watching:
+        wait_for(commands, 3, "live")
+        assert not (state / "redis").exists()
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(60) == 0
+
+
 def stream_of(state: Path) -> str:
     settings = RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
     end = time.monotonic() + WAIT_SECONDS

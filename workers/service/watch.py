@@ -241,8 +241,7 @@ def _after(seconds: float, stop: threading.Event) -> None:
 @contextmanager
 def _redis(settings: RedisSettings, state: Path, url: str | None) -> Iterator[tuple[Link, RedisSettings]]:
     with ExitStack() as stack:
-        if url is None:
-            embedded = stack.enter_context(EmbeddedRedis(state / "redis"))
-            settings = settings.model_copy(update={"url": SecretStr(embedded.url)})
+        where = url or stack.enter_context(EmbeddedRedis(state / "redis")).url
+        settings = settings.model_copy(update={"url": SecretStr(where)})
         link = stack.enter_context(closing(Link(settings)))
         yield link, settings
