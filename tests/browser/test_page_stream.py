@@ -187,13 +187,14 @@ def test_arrow_keys_walk_along_the_segments_and_are_read_out(visit) -> None:
     page = opened(visit)
     page.locator(".chart").focus()
     page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")  # away from the edge, which moves with the clock
     spoken = page.locator(".chart [aria-live]")
+    # Around midnight the day stands before the time.
+    told = re.compile(r"(?:\d+ \w+, )?(\d\d:\d\d:\d\d): 1080p \d+ excellent, 720p")
     first = spoken.text_content()
-    assert re.match(r"\d\d:\d\d:\d\d: 1080p \d+ excellent, 720p", first)
     page.keyboard.press("ArrowRight")
     second = spoken.text_content()
-    first_at, second_at = (datetime.strptime(text[:8], "%H:%M:%S") for text in (first, second))
+    first_at, second_at = (datetime.strptime(told.match(text)[1], "%H:%M:%S") for text in (first, second))
     assert (second_at - first_at).seconds == 2
     page.keyboard.press("Shift+ArrowRight")
     assert spoken.text_content() not in {first, second}

@@ -159,17 +159,19 @@ def test_findings_are_open_until_they_are_over(series7: Series) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("kind", "ago_seconds", "expected"),
     [
-        (finding(ago_seconds=7200), True),
-        (finding(ago_seconds=2 * DAY), False),
-        (finding(ManifestFindingKind.MISSING_SEGMENT, ago_seconds=10), True),
-        (finding(ManifestFindingKind.MISSING_SEGMENT, ago_seconds=EVENT_SECONDS + 60), False),
+        (ManifestFindingKind.STALE, 7200, True),
+        (ManifestFindingKind.STALE, 2 * DAY, False),
+        (ManifestFindingKind.MISSING_SEGMENT, 10, True),
+        (ManifestFindingKind.MISSING_SEGMENT, EVENT_SECONDS + 60, False),
     ],
     ids=["lasts for two hours", "was never told to be over", "just happened", "happened long ago"],
 )
-def test_what_lasts_stays_open_and_what_happened_is_soon_past(found: ManifestFinding, expected: bool) -> None:
-    assert is_open(found, time.time()) is expected
+def test_what_lasts_stays_open_and_what_happened_is_soon_past(
+    kind: ManifestFindingKind, ago_seconds: float, expected: bool
+) -> None:
+    assert is_open(finding(kind, ago_seconds=ago_seconds), time.time()) is expected
 
 
 def test_a_redis_that_goes_and_comes_is_a_zero_and_a_one(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
