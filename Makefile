@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 PIP := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 VIDEO ?=
 OUT ?= demo-out
+# Tests wait for servers, decoders and browsers more than they compute; the files of one worker run in order.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser services up down status demo test chaos check format bench bench-memory bench-service bench-live bench-api bench-page clean
@@ -62,7 +64,7 @@ demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4:
 	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',) $(ARGS)
 
 test: setup browser services ## Pass every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 10 $(ARGS)
 
 chaos: setup services ## Kill, restart and rebalance everything while 5,000 segments are scored (minutes; ARGS='--seed 2')
 	@PYTHONPATH=tests $(BIN)/python -m chaos.chaos $(ARGS)
