@@ -60,7 +60,7 @@ def run_annotate(settings: Settings, *, once: bool = False, say: Callable[[str],
         closing(Link(settings.redis)) as link,
         ExitStack() as stack,
     ):
-        process.health.check("redis", lambda: _away(link))
+        process.health.check("redis", link.ping)
         metrics = AnnotationMetrics(process.metrics)
         sent: Marks = Memory()
         store: Store
@@ -213,11 +213,3 @@ class AnnotateLoop:
         if not said:
             log.warning("Annotations wait: %s.", str(error).rstrip("."))
         return True
-
-
-def _away(link: Link) -> str | None:
-    try:
-        link.ping()
-    except Unavailable as error:
-        return str(error)
-    return None

@@ -4,7 +4,6 @@ import logging
 from contextlib import closing
 from importlib.metadata import version
 
-from pipeline.errors import Unavailable
 from pipeline.observe.points import PointMetrics
 from pipeline.observe.traces import tracing
 from pipeline.series import Link, SeriesStore
@@ -33,7 +32,7 @@ def run_series(settings: Settings, *, group: str) -> None:
         tracing(settings.traces, "rungwatch-series", version("rungwatch")) as traces,
         closing(KafkaBusProducer(settings.kafka)) as producer,
     ):
-        process.health.check("redis", lambda: _away(link))
+        process.health.check("redis", link.ping)
         processor = SeriesProcessor(
             SeriesStore(link, settings.redis), skipped_topic=topics.skipped, observer=PointMetrics(process.metrics)
         )
@@ -48,11 +47,3 @@ def run_series(settings: Settings, *, group: str) -> None:
         )
         log.info("Writing %s to Redis at %s.", topics.scores, link.where)
         process.run(series=runner.run)
-
-
-def _away(link: Link) -> str | None:
-    try:
-        link.ping()
-    except Unavailable as error:
-        return str(error)
-    return None

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from pipeline.api import Hub, Sources, create_app
 from pipeline.api.events import ABORT
 from pipeline.api.tokens import tokens_of
-from pipeline.errors import Unavailable, UsageError
+from pipeline.errors import UsageError
 from pipeline.observe.api import ApiMetrics
 from pipeline.observe.fleet import FleetMetrics, fleet_of
 from pipeline.series import AnnotationStore, Link, LiveFeed, PictureStore, SeriesQueries
@@ -55,7 +55,7 @@ def run_serve(settings: Settings) -> None:
 
 def loops_of(settings: Settings, process: Process, link: Link, listener: socket.socket) -> dict[str, Loop]:
     """Return what the process runs: the server, and the feed of live points."""
-    process.health.check("redis", lambda: _away(link))
+    process.health.check("redis", link.ping)
     counts = ApiMetrics(process.metrics)
     queries = SeriesQueries(link, settings.redis)
     service = settings.service
@@ -166,11 +166,3 @@ def url_of(settings: ApiSettings, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.certificate_file else "http"
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
-
-
-def _away(link: Link) -> str | None:
-    try:
-        link.ping()
-    except Unavailable as error:
-        return str(error)
-    return None
