@@ -4,6 +4,7 @@ facts of the stream, and one that finds bad sources behind good encodes.
 For whatever learns from a forest, each training clip gets the guess of trees that have not seen its content.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,11 +80,13 @@ def cases_of(samples: Sequence[Sample], fold_of: Mapping[str, int]) -> list[Case
 def folds_of(samples: Sequence[Sample], folds: int, further: Sequence[Sample] = ()) -> dict[str, int]:
     """Return the fold of every content: dealt in the order of their names, those of `samples` first.
 
-    A whole ladder among `further` goes to the fold of the content that was made of the same source.
+    A whole ladder among `further` goes to the fold of the content that was made of the same source, else to one that
+    hangs on its name alone: it keeps it when more are added.
     """
     fold_of = {content: number % folds for number, content in enumerate(sorted({s.content for s in samples}))}
-    for number, content in enumerate(sorted({sample.content for sample in further})):
-        fold_of.setdefault(content, fold_of.get(content.removesuffix(WHOLE_LADDER_SUFFIX), number % folds))
+    for content in sorted({sample.content for sample in further}):
+        of_source = fold_of.get(content.removesuffix(WHOLE_LADDER_SUFFIX))
+        fold_of.setdefault(content, zlib.crc32(content.encode()) % folds if of_source is None else of_source)
     return fold_of
 
 

@@ -11,7 +11,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -245,10 +245,9 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         settings: Encode,
         first: Encode | None = None,
         frame: int | None = None,
-        of: str | None = None,
     ) -> None:
         name = f"{len(plans):02d}_{kind}{CODECS[settings.codec].suffix}"
-        plans.append(_Plan(name, kind, settings, first, of, frame))
+        plans.append(_Plan(name, kind, settings, first, frame=frame))
 
     def draw(codec: CodecName, share: float, crf: tuple[int, int] | None = None, preset: str | None = None) -> Encode:
         size = scaled_size(codec, display, share)
@@ -276,16 +275,24 @@ def _plan_clips(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         codec = rng.choices(("x265", "x264"), weights=(3, 1))[0]
         share = 2 ** rng.uniform(-4 if pristine.soft else -2.5, 0)
         add("still", draw(codec, share, (18, 45)), frame=rng.randrange(len(pristine.frames)))
-    for rung in rng.sample(plans[:LADDER_CLIPS], CASCADES_OF_RUNGS):
-        again: CodecName = rng.choices(("x264", "x265"), weights=(3, 1))[0]
+    return [*plans, *_encoded_again(plans[:LADDER_CLIPS], pristine, rng, len(plans))]
+
+
+def _encoded_again(rungs: Sequence[_Plan], pristine: Pristine, rng: random.Random, number: int) -> list[_Plan]:
+    """Draw cascades of some rungs of a ladder, named from `number` on."""
+    plans = []
+    for index, rung in enumerate(rng.sample(rungs, CASCADES_OF_RUNGS), number):
+        codec: CodecName = rng.choices(("x264", "x265"), weights=(3, 1))[0]
+        size = scaled_size(codec, (pristine.width_px, pristine.height_px), 1.0)
         # The fastest preset: at these rates the preset changes the size of the file, hardly what is seen.
-        settings = draw(again, 1.0, (12, 18), CODECS[again].presets[0])
-        add("cascade", settings, first=rung.settings, of=rung.name)
+        settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=(12, 18), preset=CODECS[codec].presets[0])
+        name = f"{index:02d}_cascade{CODECS[codec].suffix}"
+        plans.append(_Plan(name, "cascade", settings, first=rung.settings, of=rung.name))
     return plans
 
 
 def _plan_ladder(pristine: Pristine, rng: random.Random) -> list[_Plan]:
-    """Draw one whole ladder: a near-pristine top rung, and what is below it in size, rate and codec."""
+    """Draw one whole ladder: a near-pristine top rung, what is below it in size, rate and codec, and cascades."""
     plans: list[_Plan] = []
     for index in range(WHOLE_LADDER_CLIPS):
         codec = rng.choices(list(WHOLE_LADDER_CODECS), list(WHOLE_LADDER_CODECS.values()))[0]
@@ -294,7 +301,7 @@ def _plan_ladder(pristine: Pristine, rng: random.Random) -> list[_Plan]:
         size = scaled_size(codec, (pristine.width_px, pristine.height_px), share)
         settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=crf)
         plans.append(_Plan(f"{index:02d}_ladder{CODECS[codec].suffix}", "ladder", settings))
-    return plans
+    return [*plans, *_encoded_again(plans, pristine, rng, len(plans))]
 
 
 def _make_clip(plan: _Plan, pristine: Pristine, reference: Path, target: Path, scratch: Path) -> list[float]:

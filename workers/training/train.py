@@ -80,8 +80,6 @@ def train(
 ) -> Path:
     """Train on the samples of split ``train`` and return the path of the checkpoint, not yet calibrated.
 
-    `further` samples teach the trees and the temporal network, not the pixel networks, which take the longest.
-
     `hours` ends the temporal network early at the end of an epoch, with the learning rate brought down in time.
     """
     torch.set_num_threads(recipe.threads)
@@ -90,9 +88,9 @@ def train(
     known = [sample for sample in samples if sample.split == "train"]
     more = [sample for sample in further if sample.split == "train"]
     # The one that ships is the first fold's: what it says of new contents is then what the trees learned to read.
-    pixel_network = fit_pixels(known, out, recipe, report, 0)
-    seen = seen_by_others(known, more, out, recipe, report)
     fold_of = folds_of(known, recipe.folds, more)
+    pixel_network = fit_pixels([*known, *more], fold_of, out, recipe, report, 0)
+    seen = seen_by_others([*known, *more], fold_of, out, recipe, report)
     return train_on_top(seen, fold_of, pixel_network, out, recipe, report, hours=hours)
 
 
@@ -132,10 +130,14 @@ def train_on_top(
 
 
 def fit_pixels(
-    samples: Sequence[Sample], out: Path, recipe: Recipe, report: Callable[[Progress], None], fold: int
+    samples: Sequence[Sample],
+    fold_of: Mapping[str, int],
+    out: Path,
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+    fold: int,
 ) -> PixelNetwork:
     """Return the pixel network that has not seen a fold of the samples' contents."""
-    fold_of = folds_of(samples, recipe.folds)
     members = [sample for sample in samples if fold_of[sample.content] != fold]
     sizes = ARCHITECTURES[recipe.architecture].pixels
     settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_cycles, device=recipe.device)
@@ -144,18 +146,17 @@ def fit_pixels(
 
 def seen_by_others(
     samples: Sequence[Sample],
-    further: Sequence[Sample],
+    fold_of: Mapping[str, int],
     out: Path,
     recipe: Recipe,
     report: Callable[[Progress], None],
 ) -> list[Sample]:
-    """Return both kinds of samples, each with what a pixel network that has not seen its content says of it."""
-    fold_of = folds_of(samples, recipe.folds, further)
+    """Return the samples, each with what a pixel network that has not seen its content says of it."""
     seen: list[Sample] = []
     for fold in range(recipe.folds):
-        network = fit_pixels(samples, out, recipe, report, fold)
+        network = fit_pixels(samples, fold_of, out, recipe, report, fold)
         speak = partial(say, network, kind=torch.bfloat16)
-        seen += pixels.read(speak, [sample for sample in (*samples, *further) if fold_of[sample.content] == fold])
+        seen += pixels.read(speak, [sample for sample in samples if fold_of[sample.content] == fold])
     return seen
 
 
