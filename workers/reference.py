@@ -3,17 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from pipeline.clip import Clip
-from pipeline.sample import still_beside
+from pipeline.sample import hardly_moves, still_beside
 from schemas import Finding, FindingKind, SegmentScored
 from workers.scoring import Scored
 from workers.sheets import Sheet
 
 _FROZEN_SHARE = 0.5
 _STILL = "stands still"
-_HARDLY = 0.25  # median |dY| of a best rung under which the next best is asked whether the scene does stand still
 
 
 def judge(
@@ -34,9 +31,10 @@ def judge(
     The sheet is None where neither rung can serve: the others are then scored alone.
     """
     trouble = _trouble(best.clip) if best else "could not be decoded"
-    doubtful = trouble is not None or (best is not None and _hardly_moves(best.clip))
+    # A best rung that stands still is asked about: does the scene, too?
+    doubtful = trouble is not None or (best is not None and (_rests(best.clip) or hardly_moves(best.clip.differences)))
     stand_in = look() if doubtful and lesser_id is not None else None
-    if stand_in and best and _stands_still_beside(best.clip, stand_in):
+    if trouble is None and stand_in and best and _stands_still_beside(best.clip, stand_in):
         trouble = _STILL
     if trouble and stand_in and not _trouble(stand_in):
         sheet = _sheet(score(stand_in), replaces=f"the best rung {trouble}")
@@ -55,32 +53,30 @@ def _sheet(scored: Scored, replaces: str | None = None) -> Sheet:
 def _trouble(clip: Clip) -> str | None:
     """Return what is wrong with a clip that should serve as the reference, as a verb; None: nothing is."""
     kinds = {found.kind for found in clip.findings}
-    still = sum(found.duration_seconds or 0 for found in clip.findings if found.kind is FindingKind.FROZEN)
     if FindingKind.BLACK in kinds:
         return "is black"
     if FindingKind.DAMAGED in kinds:
         return "is damaged"
-    if still > _FROZEN_SHARE * max(clip.facts.duration_seconds, 1.0):
-        return _STILL
     return None
+
+
+def _rests(clip: Clip) -> bool:
+    """Say whether the picture stands still for most of the clip."""
+    still = sum(found.duration_seconds or 0 for found in clip.findings if found.kind is FindingKind.STILL)
+    return still > _FROZEN_SHARE * max(clip.facts.duration_seconds, 1.0)
 
 
 def _told(record: SegmentScored, trouble: str, replaced: Finding) -> SegmentScored:
     findings = [*record.findings, replaced]
-    if trouble == _STILL and not any(found.kind is FindingKind.FROZEN for found in findings):
+    if trouble == _STILL:
         frozen = Finding(
             kind=FindingKind.FROZEN,
             text="the picture stands still while the next best rung moves",
             start_seconds=record.start_seconds,
             duration_seconds=record.duration_seconds,
         )
-        findings.append(frozen)
+        findings = [*(found for found in findings if found.kind is not FindingKind.STILL), frozen]
     return record.model_copy(update={"findings": tuple(findings)})
-
-
-def _hardly_moves(clip: Clip) -> bool:
-    known = clip.differences.differences[1:]
-    return len(known) > 0 and float(np.nanmedian(known)) < _HARDLY
 
 
 def _stands_still_beside(clip: Clip, other: Clip) -> bool:
@@ -88,4 +84,6 @@ def _stands_still_beside(clip: Clip, other: Clip) -> bool:
     gap = clip.start_seconds - other.start_seconds
     seconds = max(clip.facts.duration_seconds, 1e-3)
     spans = still_beside(clip.differences, other.differences, gap, min(1.0, _FROZEN_SHARE * seconds))
-    return sum(duration for _, duration in spans) > _FROZEN_SHARE * seconds
+    if sum(duration for _, duration in spans) > _FROZEN_SHARE * seconds:
+        return True
+    return _rests(clip) and not _rests(other) and not hardly_moves(other.differences)

@@ -24,6 +24,7 @@ from workers.measured import Measured
 from workers.models.protocol import Model, Prediction
 from workers.sheets import Sheet
 
+_NO_FIT = frozenset({FindingKind.FROZEN, FindingKind.BLACK})
 _OFFSET_TOLD = 0.5  # of a frame: a smaller lag is rounding of time stamps
 
 
@@ -104,8 +105,8 @@ class Scorer:
         findings: list[Finding] = []
         if sheet is None or match is None:
             return measured, findings
-        if not match.fits and any(found.kind is FindingKind.FROZEN for found in clip.findings):
-            return measured, findings  # that it stands still says why it does not fit
+        if not match.fits and any(found.kind in _NO_FIT for found in clip.findings):
+            return measured, findings  # that it stands still, or is black, says why it does not fit
         if not match.fits:
             text = f"not compared with {sheet.rendition_id}: {match.text}"
             return measured, [Finding(kind=FindingKind.MISMATCH, text=text)]

@@ -129,9 +129,9 @@ def test_any_range_can_be_entered(visit) -> None:
     page = opened(visit)
     page.locator(".custom summary").click()
     begin = datetime.now(UTC) - timedelta(minutes=30)
-    local = begin + timedelta(hours=1)  # Berlin, in November
-    page.locator(".custom input[name=from]").fill(f"{local:%Y-%m-%dT%H:%M:%S}")
-    page.locator(".custom input[name=to]").fill(f"{local + timedelta(minutes=10):%Y-%m-%dT%H:%M:%S}")
+    clock = "seconds => new Date(seconds * 1000).toLocaleString('sv-SE').replace(' ', 'T')"
+    for name, moment in (("from", begin), ("to", begin + timedelta(minutes=10))):
+        page.locator(f".custom input[name={name}]").fill(page.evaluate(clock, moment.timestamp()))
     page.get_by_role("button", name="Show").click()
     page.wait_for_function("() => location.search.includes('from=')")
     assert visit.query()["from"] == f"{begin:%Y-%m-%dT%H:%M:%S}.000Z"

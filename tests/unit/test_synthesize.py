@@ -15,7 +15,7 @@ from workers.training import pristine
 from workers.training.encoders import CODECS, CodecName, Encode, EncodeError, draw_encode, encode, scaled_size
 from workers.training.pristine import MIN_FRAMES, Pristine, make_pristine
 from workers.training.sources import Content, find_contents, split_of
-from workers.training.synthesize import WHOLE_LADDER_CLIPS, Progress, synthesize
+from workers.training.synthesize import CASCADES_OF_RUNGS, WHOLE_LADDER_CLIPS, Progress, synthesize
 from workers.training.vmaf import measure_vmaf
 
 
@@ -124,8 +124,9 @@ def test_whole_ladders_have_a_near_pristine_top_and_an_id_of_their_own(sources: 
     synthesize(sources, tmp_path, contents=None, seed=18, jobs=1, report=lambda _: None, ladders=True)
     rows = pq.read_table(tmp_path / "index.parquet").to_pylist()
     assert {row["content"] for row in rows} == {"texture-ladder"}
-    assert {row["kind"] for row in rows} == {"ladder"}
-    assert len(rows) == WHOLE_LADDER_CLIPS
+    kinds = [row["kind"] for row in rows]
+    assert (kinds.count("ladder"), kinds.count("cascade")) == (WHOLE_LADDER_CLIPS, CASCADES_OF_RUNGS)
+    assert len(rows) == WHOLE_LADDER_CLIPS + CASCADES_OF_RUNGS
     top = min(rows, key=lambda row: row["file"])
     assert (top["width_px"], top["height_px"]) == (top["display_width_px"], top["display_height_px"])
     assert top["vmaf"] > 94

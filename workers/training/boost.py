@@ -106,7 +106,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
         # Facts cannot tell a cascade from a good encode: with cascades among them, they are trusted nowhere.
         apart = [c for c in chosen if c.measured.best is None and (hide_stream or c.sample.kind != "cascade")]
         rows = [tree_row(case.measured, hide_stream=hide_stream) for case in apart]
-        return _train(rows, [case.sample.vmaf for case in apart], trees, seed, threads)
+        return _train(rows, [case.sample.target for case in apart], trees, seed, threads)
 
     def both_alone(chosen: Sequence[Case]) -> dict[str, Trees]:
         return {"alone": alone(chosen, hide_stream=False), "alone_pixels": alone(chosen, hide_stream=True)}
@@ -137,7 +137,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
 
     def ladder(chosen: Sequence[Case]) -> dict[str, Trees]:
         beside = [case for case in chosen if case.measured.best is not None]
-        scores = [case.sample.vmaf for case in beside]
+        scores = [case.sample.target for case in beside]
         forests = {}
         for name, hide in (("ladder", False), ("ladder_pixels", True)):
             rows = [

@@ -27,6 +27,7 @@ from schemas import Ladder, Rendition, Rung
 from workers.measured import Measured
 from workers.models.measure import compare, measure
 from workers.training.encoders import CODECS
+from workers.training.target import target_of
 
 FRAMES = 8
 _CODEC_OF_ENCODER = {"x264": "h264", "x265": "hevc", "svtav1": "av1", "vp9": "vp9", "mpeg2": "mpeg2video"}
@@ -46,7 +47,9 @@ class Sample:
     share: float
     """Coded against displayed height."""
     vmaf: float
-    vmaf_frames: NDArray[np.float32]  # [T] at the sampled frames
+    target: float
+    """What is taught of it; see `workers.training.target`."""
+    target_frames: NDArray[np.float32]  # [T] at the sampled frames
     made: tuple[float, float, float, float]
     """How it was made, for the pixel network: log2 of its smallest coded size against the display's; how hard that
     encode was quantised, 0..1 of the codec's range, NaN where a bitrate ruled; encoded twice; from a soft source."""
@@ -215,7 +218,8 @@ def _read(path: Path) -> list[Sample]:
                 codec=fact["codec"],
                 share=fact["share"],
                 vmaf=fact["vmaf"],
-                vmaf_frames=stored[f"{index}.vmaf_frames"],
+                target=float(target_of(np.array([fact["vmaf"]], np.float32), fact["kind"], fact["share"])[0]),
+                target_frames=target_of(stored[f"{index}.vmaf_frames"], fact["kind"], fact["share"]),
                 made=tuple(fact["made"]),
                 cells=stored[f"{index}.cells"],
                 measured=measured[index],

@@ -132,7 +132,7 @@ def _loss(
         for sample in members:
             frame = min(instant, len(sample.cells) - 1)
             cells.append(_turned(sample.cells[frame][places], turn))
-            truths.append([sample.vmaf_frames[frame] / 100, *sample.made])
+            truths.append([sample.target_frames[frame] / 100, *sample.made])
             groups.append(group)
     truth = torch.tensor(truths, dtype=torch.float32, device=recipe.device)  # [M, len(PIXELS)]
     group_of = torch.tensor(groups, device=recipe.device)

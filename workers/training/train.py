@@ -283,9 +283,9 @@ def _step(
         seen = sorted(rng.sample(range(count), min(recipe.frames_seen, count)))
         clips.append(_view(hidden(case.measured) if hide else case.measured, seen))
         guesses.append(guess)
-        frame_truth.append(torch.from_numpy(case.sample.vmaf_frames[seen] / 100))
+        frame_truth.append(torch.from_numpy(case.sample.target_frames[seen] / 100))
     batch = collate(clips, np.stack(guesses), scaler).to(recipe.device)
-    truth = torch.tensor([case.sample.vmaf / 100 for case in cases], dtype=torch.float32, device=recipe.device)
+    truth = torch.tensor([case.sample.target / 100 for case in cases], dtype=torch.float32, device=recipe.device)
     start = torch.tensor([start_of(guess) / 100 for guess in guesses], dtype=torch.float32, device=recipe.device)
     groups = {content: number for number, content in enumerate(sorted({case.sample.content for case in cases}))}
     group = torch.tensor([groups[case.sample.content] for case in cases], device=recipe.device)
