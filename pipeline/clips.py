@@ -23,8 +23,10 @@ from pipeline.sample import (
     Recorder,
     Step,
     frozen_spans,
+    hardly_moves,
     is_black,
     small_picture,
+    stands_still,
     steps,
     still_beside,
 )
@@ -370,42 +372,57 @@ class _Cutter:
             differences=series,
             start_seconds=ledger.first_seconds,
             match=match,
-            findings=tuple(_findings(facts, series, small, _still(series, match, anchor))),
+            findings=tuple(_findings(facts, small, _still(series, small, match, anchor))),
             thumbnails=tuple(self._thumbnails),
         )
 
 
-def _still(series: DifferenceSeries, match: Match | None, anchor: Anchor | None) -> list[tuple[float, float, str]]:
-    """Return where the picture stands still, and what that means: start, duration, words."""
+def _still(
+    series: DifferenceSeries, small: NDArray[np.uint8], match: Match | None, anchor: Anchor | None
+) -> Iterator[tuple[FindingKind, float, float, str]]:
+    """Yield where the picture stands still, and what that means: kind, start, duration, words."""
+    pictures = len(series.times_seconds)
+    length = float(np.ptp(series.times_seconds)) if pictures > 1 else 0.0
     # A second, or most of a segment that is shorter: from the first to the last picture it lacks one interval.
-    least = min(_STILL_SECONDS, 0.8 * float(np.ptp(series.times_seconds))) if len(series.times_seconds) > 1 else 1.0
-    spans = frozen_spans(series, least) if least > 0 else []
-    by_itself = [(start, duration, "the picture stands still") for start, duration in spans]
-    if match is None or anchor is None or anchor.differences is None:
-        return by_itself
-    beside = still_beside(series, anchor.differences, match.offset_seconds, least)
-    return [
-        *((start, duration, "the picture stands still while the reference moves") for start, duration in beside),
-        *(span for span in by_itself if not any(_meet(span, other) for other in beside)),
-    ]
+    least = min(_STILL_SECONDS, 0.8 * length)
+    if least <= 0:
+        return
+    reference = None if anchor is None or match is None else anchor.differences
+    offset = match.offset_seconds if match else 0.0
+    beside = still_beside(series, reference, offset, least) if reference else []
+    for start, duration in beside:
+        yield FindingKind.FROZEN, start, duration, "the picture stands still while the reference moves"
+    spans = frozen_spans(series, least)
+    same = match is None or match.fits
+    # What shows the same as a reference that stands still does so, too, be it encoded ever so coarsely.
+    if same and (stands_still(series, small) or (anchor and reference and stands_still(reference, anchor.pictures))):
+        spans = [(float(series.times_seconds[0]), length * pictures / (pictures - 1))]
+    for span in spans:
+        if any(_meet(span, other) for other in beside):
+            continue
+        start, end = span[0] - offset, sum(span) - offset
+        if same and (reference is None or hardly_moves(reference, start, end)):
+            yield FindingKind.STILL, *span, "the picture stands still"
+        else:
+            yield FindingKind.FROZEN, *span, "the picture stands still while the reference moves"
 
 
-def _meet(span: tuple[float, float, str], other: tuple[float, float]) -> bool:
+def _meet(span: tuple[float, float], other: tuple[float, float]) -> bool:
     return span[0] < other[0] + other[1] and other[0] < span[0] + span[1]
 
 
 def _findings(
-    facts: SegmentFacts, series: DifferenceSeries, small: NDArray[np.uint8], still: list[tuple[float, float, str]]
+    facts: SegmentFacts,
+    small: NDArray[np.uint8],
+    still: Iterable[tuple[FindingKind, float, float, str]],
 ) -> Iterator[Finding]:
-    for start, duration, text in still:
-        yield Finding(
-            kind=FindingKind.FROZEN,
-            text=f"{text} for {duration:.1f} s",
-            start_seconds=start,
-            duration_seconds=duration,
-        )
     if all(is_black(picture) for picture in small):
-        yield Finding(kind=FindingKind.BLACK, text="the picture is black")
+        yield Finding(kind=FindingKind.BLACK, text="the picture is black")  # that it stands still goes without saying
+    elif not facts.still:
+        for kind, start, duration, text in still:
+            yield Finding(
+                kind=kind, text=f"{text} for {duration:.1f} s", start_seconds=start, duration_seconds=duration
+            )
     if facts.interlaced:
         yield Finding(kind=FindingKind.INTERLACED, text="interlaced: deinterlaced with bwdif before it was scored")
 

@@ -1,9 +1,12 @@
 """Finds where a series of segment scores falls to another level, and where it comes back."""
 
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
 from statistics import fmean, median
+from typing import NamedTuple
 
 LEAST_FALL = 12.0
 """Two just-noticeable differences, of scores made against the reference: content cancels in the comparison."""
@@ -22,9 +25,8 @@ STARVED_RATIO = 0.6
 """Measured bitrate in the drop over that before, under which the fall is blamed on the bitrate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One segment [start_seconds, end_seconds) as the detector sees it."""
+class Sample(NamedTuple):
+    """One segment [start_seconds, end_seconds) as the detector sees it: a tuple, as a day has 43,200."""
 
     start_seconds: float
     end_seconds: float
@@ -81,39 +83,58 @@ def find_drops(samples: Sequence[Sample], *, watched: bool = False, grows: bool 
 def _low_runs(samples: Sequence[Sample], *, watched: bool) -> list[tuple[int, int]]:
     """Return index spans [first, end) that lie under the level of the good segments before them."""
     runs: list[tuple[int, int]] = []
-    good: list[Sample] = []
     low: list[int] = []
     least_good, memory = (LEVEL_SEGMENTS, WATCHED_SEGMENTS) if watched else (1, LEVEL_SEGMENTS)
+    good = _Good(memory)
     for index, sample in enumerate(samples):
-        if len(good) >= least_good and _is_low(sample, good, opened=bool(low), watched=watched):
+        if len(good.samples) >= least_good and _is_low(sample, good, opened=bool(low), watched=watched):
             low.append(index)
             continue
         if low:
             runs.append((low[0], index))
             low = []
-        good = [*good, sample][-memory:]
+        good.add(sample)
     if low:
         runs.append((low[0], len(samples)))
     return runs
 
 
-def _is_low(sample: Sample, good: Sequence[Sample], *, opened: bool, watched: bool) -> bool:
-    level = median([each.score for each in good])
+class _Good:
+    """The last good samples, their scores kept in order: the median of sixty is asked for at every sample."""
+
+    def __init__(self, most: int) -> None:
+        self.samples: deque[Sample] = deque(maxlen=most)
+        self.level = 0.0
+        """The median of the scores, as soon as there is one."""
+        self._ordered: list[float] = []
+
+    def add(self, sample: Sample) -> None:
+        ordered = self._ordered
+        if len(self.samples) == self.samples.maxlen:
+            del ordered[bisect_left(ordered, self.samples[0].score)]
+        self.samples.append(sample)
+        insort(ordered, sample.score)
+        middle = len(ordered) // 2
+        self.level = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _is_low(sample: Sample, good: _Good, *, opened: bool, watched: bool) -> bool:
+    level = good.level
     # It ends nearer to the level than it opens, so that a score that wavers does not make ten drops.
     fall = (level - sample.score) / (0.5 if opened else 1.0)
     return (
         fall > (LEAST_FALL_ALONE if sample.alone else LEAST_FALL)
-        and fall > _joint(sample, good)
-        and not (watched and fall <= _swing(good, level))
+        and fall > _joint(sample, good.samples)
+        and not (watched and fall <= _swing(good.samples, level))
     )
 
 
-def _swing(good: Sequence[Sample], level: float) -> float:
+def _swing(good: Iterable[Sample], level: float) -> float:
     """Return how far the scores of good segments swing around their level."""
     return SWING_DEVIATIONS * 1.4826 * median([abs(each.score - level) for each in good])
 
 
-def _joint(sample: Sample, good: Sequence[Sample]) -> float:
+def _joint(sample: Sample, good: Iterable[Sample]) -> float:
     """Return half of the interval of the difference to the level."""
     return hypot(sample.half_interval, median([each.half_interval for each in good]))
 

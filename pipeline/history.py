@@ -7,7 +7,16 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
-from schemas import Basis, FindingKind, ManifestFinding, ManifestFindingKind, QualityPoint, SegmentSkipped
+from schemas import (
+    Basis,
+    ContentLabel,
+    FindingKind,
+    ManifestFinding,
+    ManifestFindingKind,
+    QualityPoint,
+    SegmentSkipped,
+    TimeBasis,
+)
 
 RAW_UNTIL_SECONDS = 6 * 3600
 """`auto`: up to this length single points are shown, a few thousand of a rendition;"""
@@ -38,16 +47,18 @@ class Resolution(StrEnum):
     HOUR = "hour"
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesPoint:
-    """One value of a series: a segment, or the roll-up of a minute or an hour of segments."""
+class SeriesPoint(NamedTuple):
+    """One value of a series: a segment, or the roll-up of a minute or an hour of segments.
+
+    A tuple, as a question may be for 20,000 of them: a frozen dataclass takes five times as long to make.
+    """
 
     resolution: Resolution
     start_seconds: float
     """Of the segment, or of the minute or hour."""
     duration_seconds: float
     """What was scored: of a roll-up at most about its minute or hour, less where there are gaps."""
-    count: int
+    count: int  # type: ignore[assignment]  # nobody asks such a tuple how often it holds something
     score: float
     """Mean, weighted by duration."""
     low: float
@@ -62,7 +73,9 @@ class SeriesPoint:
     findings: tuple[tuple[FindingKind, int], ...]
     """How many segments had which."""
     raw: QualityPoint | None = None
-    """The point itself; None: a roll-up."""
+    """The point itself; None: a roll-up, or only its values were asked for."""
+    label: ContentLabel | None = None
+    """Of a segment. None: a roll-up, which does not know it."""
 
     @classmethod
     def of(cls, point: QualityPoint) -> "SeriesPoint":
@@ -83,6 +96,7 @@ class SeriesPoint:
             ((point.basis, 1),),
             tuple([(kind, 1) for kind in point.findings]) if point.findings else (),
             point,
+            point.label,
         )
 
 
@@ -148,6 +162,34 @@ class SeriesEntry(NamedTuple):
         return self.latest.start_seconds + self.latest.duration_seconds
 
 
+class RungStanding(NamedTuple):
+    """How one rendition of a stream stands: of its latest point as much as a list of streams shows."""
+
+    series: SeriesId
+    revision: int
+    """Of the newest weights in it."""
+    start_seconds: float
+    """Of its latest point, to the millisecond, as its end."""
+    end_seconds: float
+    written_seconds: float
+    """When it was last written to, since the epoch."""
+    score: float
+    bitrate_bps: int | None
+    time_basis: TimeBasis
+
+
+class StreamStanding(NamedTuple):
+    """How a stream stands."""
+
+    stream_id: str
+    written_seconds: float
+    """When it was last written to, since the epoch."""
+    rungs: Sequence[RungStanding]
+    """Of every rendition the series that `selected` takes, best bitrate first; there is at least one."""
+    open_findings: int
+    """How many of its newest findings are open, as `is_open` has it."""
+
+
 class History(Protocol):
     """Questions about series. All raise Unavailable where their store is away, and return nothing where nothing is."""
 
@@ -157,6 +199,17 @@ class History(Protocol):
 
     def series_of(self, stream_ids: Sequence[str]) -> dict[str, list[SeriesEntry]]:
         """Return what `series` does, of many streams at once."""
+        ...
+
+    def standings(self, now_seconds: float, most_findings: int) -> list[StreamStanding]:
+        """Return how all streams with points stand, the one that was written to last first.
+
+        The same as `streams`, `series_of`, `selected` and `findings_of` tell together, in a third of the time.
+
+        Args:
+            now_seconds: Since the epoch: at which findings are open or not.
+            most_findings: Of one stream, the newest, to count what is open.
+        """
         ...
 
     def select(
@@ -177,6 +230,23 @@ class History(Protocol):
         end_seconds: float | None = None,
         resolution: Wanted = "auto",
     ) -> list[SeriesPoint]: ...
+
+    def read_all(
+        self,
+        entries: Sequence[SeriesEntry],
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        resolution: Wanted = "auto",
+    ) -> list[list[SeriesPoint]]:
+        """Return what `read` does of several series, at once."""
+        ...
+
+    def segments(self, wanted: Sequence[tuple[SeriesEntry, Sequence[SeriesPoint]]]) -> list[list[SeriesPoint]]:
+        """Return of every series the segments of these minutes, in no order; a minute as it is where they expired.
+
+        Their values only, without `raw`: in half the time.
+        """
+        ...
 
     def skipped(
         self,
@@ -241,10 +311,12 @@ class Pictures(Protocol):
 
 def is_open(finding: ManifestFinding, now_seconds: float) -> bool:
     """Whether something must still be looked at: it lasts, or it happened just now."""
-    if finding.over_at is not None:
-        return False
-    lasts_seconds = EVENT_SECONDS if finding.kind in EVENTS else LONGEST_OPEN_SECONDS
-    return now_seconds - finding.found_at.timestamp() < lasts_seconds
+    return finding.over_at is None and now_seconds - finding.found_at.timestamp() < open_for_seconds(finding.kind)
+
+
+def open_for_seconds(kind: str) -> float:
+    """Return for how long a finding of this kind counts as open where nobody tells that it is over."""
+    return EVENT_SECONDS if kind in EVENTS else LONGEST_OPEN_SECONDS
 
 
 def selected(

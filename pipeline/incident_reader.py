@@ -2,8 +2,10 @@
 
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 
 from pipeline.drops import LEVEL_SEGMENTS
@@ -24,6 +26,7 @@ LEAD_SECONDS = 600.0
 """Segments before a suspect minute, for the usual level: sixty of 10 s;"""
 TAIL_SECONDS = 180.0
 """and after it, to see that it is well again."""
+MINUTE_SECONDS = 60.0
 WHOLE_SECONDS = 1200.0
 """What is suspect for this long at most is looked at as a whole: an ad break is told from a drop by its segments."""
 MOST_LOOKED_AT_SECONDS = 6 * 3600.0
@@ -72,7 +75,7 @@ def read_incidents(
     asked = _Window(
         float("-inf") if start_seconds is None else start_seconds, float("inf") if end_seconds is None else end_seconds
     )
-    points = {entry.series.rendition_id: _points(history, entry, first, last, asked) for entry in entries}
+    points = _points(history, entries, first, last, asked)
     ends = [end_of(own[-1]) for own in points.values() if own]
     until = max(ends, default=None)
     if live and until is not None:
@@ -98,24 +101,47 @@ def read_incidents(
 
 
 def _points(
-    history: History, entry: SeriesEntry, first_seconds: float | None, last_seconds: float | None, asked: _Window
-) -> list[SeriesPoint]:
-    """Return the series in minutes, and in segments where something begins or ends that reaches into what is asked."""
-    minutes = history.read(entry, first_seconds, last_seconds, Resolution.MINUTE)
-    windows = _windows([each for each in minutes if each.resolution is Resolution.MINUTE], asked)
-    fine: list[SeriesPoint] = []
-    for window in windows:
-        fine += history.read(entry, window.start_seconds, window.end_seconds, Resolution.RAW)
-    starts = [window.start_seconds for window in windows]
+    history: History,
+    entries: Sequence[SeriesEntry],
+    first_seconds: float | None,
+    last_seconds: float | None,
+    asked: _Window,
+) -> dict[str, list[SeriesPoint]]:
+    """Return every series in minutes, and in segments where something begins or ends that reaches into what is asked.
 
-    def is_fine(minute: SeriesPoint) -> bool:
-        index = bisect_right(starts, minute.start_seconds) - 1
-        return index >= 0 and minute.start_seconds < windows[index].end_seconds
+    All are read at once: a question costs a few trips to the store, however many renditions and troubles there are.
+    """
+    # A window around the first or the last minute reaches over the edge.
+    since = None if first_seconds is None else first_seconds - LEAD_SECONDS - MINUTE_SECONDS
+    until = None if last_seconds is None else last_seconds + TAIL_SECONDS + MINUTE_SECONDS
+    coarse: list[list[SeriesPoint]] = []
+    looked_at: list[tuple[SeriesEntry, list[SeriesPoint]]] = []
+    for entry, found in zip(entries, history.read_all(entries, since, until, Resolution.MINUTE), strict=True):
+        inside = [each for each in found if _is_inside(each, first_seconds, last_seconds)]
+        windows = _windows([each for each in inside if each.resolution is Resolution.MINUTE], asked)
+        starts = [window.start_seconds for window in windows]
 
-    coarse = [each for each in minutes if each.resolution is Resolution.HOUR or not is_fine(each)]
-    # Where segments are gone, minutes come in their place; and an hour reaches over the edge of a window.
-    fine = [each for each in fine if each.resolution is not Resolution.HOUR]
-    return sorted([*coarse, *fine], key=lambda each: each.start_seconds)
+        def is_fine(
+            minute: SeriesPoint, windows: Sequence[_Window] = windows, starts: Sequence[float] = starts
+        ) -> bool:
+            index = bisect_right(starts, minute.start_seconds) - 1
+            return index >= 0 and minute.start_seconds < windows[index].end_seconds
+
+        # An hour reaches over the edge of a window.
+        minutes = [each for each in found if each.resolution is Resolution.MINUTE] if windows else []
+        looked_at.append((entry, [each for each in minutes if is_fine(each)]))
+        coarse.append([each for each in inside if each.resolution is Resolution.HOUR or not is_fine(each)])
+    points = {}
+    for entry, fine, rest in zip(entries, history.segments(looked_at), coarse, strict=True):
+        points[entry.series.rendition_id] = sorted([*rest, *fine], key=attrgetter("start_seconds"))
+    return points
+
+
+def _is_inside(point: SeriesPoint, first_seconds: float | None, last_seconds: float | None) -> bool:
+    """Say whether some of a minute or an hour lies in [first, last)."""
+    return (first_seconds is None or end_of(point) > first_seconds) and (
+        last_seconds is None or point.start_seconds < last_seconds
+    )
 
 
 def _windows(minutes: Sequence[SeriesPoint], asked: _Window) -> list[_Window]:
@@ -152,15 +178,16 @@ def _wanted(minutes: Sequence[SeriesPoint], asked: _Window) -> Iterator[_Window]
 def _suspects(minutes: Sequence[SeriesPoint]) -> list[tuple[int, int]]:
     """Return index spans [first, last] of minutes that are low, or in which something was seen."""
     found: list[tuple[int, int]] = []
-    good: list[float] = []
+    good: deque[float] = deque(maxlen=LEVEL_SEGMENTS)
+    level: float | None = None
     low = False
     for index, minute in enumerate(minutes):
-        seen = any(kind in PICTURE_KINDS for kind, _ in minute.findings)
+        seen = bool(minute.findings) and any(kind in PICTURE_KINDS for kind, _ in minute.findings)
         score = (minute.score + minute.least_score) / 2
-        level = median(good) if good else score
-        low = score < level - (SUSPECT_FALL / 2 if low else SUSPECT_FALL)
+        low = level is not None and score < level - (SUSPECT_FALL / 2 if low else SUSPECT_FALL)
         if not low and not seen:
-            good = [*good, score][-LEVEL_SEGMENTS:]
+            good.append(score)
+            level = median(good)
         # What begins low may be a fall before which nothing is known.
         if low or seen or index == 0:
             if found and found[-1][1] == index - 1:

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipeline.history import SeriesPoint
+from pipeline.settings import IncidentSettings
+from pipeline.standstill import resting, standstills
+from pipeline.starvation import starving
 from pipeline.troubles import (
     LEVEL,
     NOT_SCORED,
@@ -40,6 +43,10 @@ TOLD: Mapping[str, tuple[str, str, str]] = {
 """For one and for many renditions, and what is added where others are well."""
 LOOK: Mapping[str, tuple[str, str]] = {
     FindingKind.FROZEN: ("look at its encoder", "look at the source, before the encoders"),
+    FindingKind.STILL: (
+        "look at the source, before the encoders",
+        "look at the source, before the encoders; a slate or a title card may stand so rightly",
+    ),
     FindingKind.BLACK: ("look at its encoder", "look at the source, before the encoders"),
     FindingKind.DAMAGED: ("look at its packager and its origin", "look at the packager and the origin"),
     FindingKind.TRUNCATED: ("look at its packager and its origin", "look at the packager and the origin"),
@@ -59,6 +66,7 @@ def incidents(
     skipped: Sequence[SegmentSkipped] = (),
     ads: Sequence[tuple[float, float]] = (),
     known_until_seconds: float | None = None,
+    still_seconds: float | None = None,
 ) -> list[Incident]:
     """Return the incidents of one stream in order of time.
 
@@ -73,6 +81,7 @@ def incidents(
         skipped: What was not scored as it was too late.
         ads: [start, end) of ad breaks, in order of time: a roll-up does not know what was an ad.
         known_until_seconds: Up to where there would be points if there were any; None: to the end of the last.
+        still_seconds: From when on a source that stands still is told; None: as `IncidentSettings` says.
     """
     ordered = {rendition: sorted(own, key=lambda each: each.start_seconds) for rendition, own in points.items()}
     ends = {rendition: end_of(own[-1]) for rendition, own in ordered.items() if own}
@@ -80,22 +89,23 @@ def incidents(
         end = late.start_seconds + (late.duration_seconds or 0.0)
         ends[late.rendition_id] = max(end, ends.get(late.rendition_id, end))
     until = max([*ends.values(), *([] if known_until_seconds is None else [known_until_seconds])], default=0.0)
-    troubles: list[Trouble] = []
-    waited = until
-    for rendition, own in ordered.items():
-        if not own:
-            continue
-        silent = until - ends[rendition] > SILENT_SECONDS
-        waited = waited if silent else min(waited, ends[rendition])
-        known = Known(ends[rendition], live and not silent)
-        parts = labelled(own, ads)
-        falls = list(level_troubles(rendition, parts, known))
-        troubles += [*falls, *picture_troubles(rendition, parts, known, falls)]
+    silent = {rendition for rendition, own in ordered.items() if own and until - ends[rendition] > SILENT_SECONDS}
+    waited = min([until, *(ends[rendition] for rendition, own in ordered.items() if own and rendition not in silent)])
+    labelled_parts = {rendition: labelled(own, ads) for rendition, own in ordered.items() if own}
+    settled = waited if live else until
+    rests = resting(labelled_parts, settled)
+    least_seconds = IncidentSettings().still_seconds if still_seconds is None else still_seconds
+    troubles = list(standstills(rests, least_seconds, Known(settled, live)))
+    for rendition, parts in labelled_parts.items():
+        known = Known(ends[rendition], live and rendition not in silent)
+        starves = starving(parts)
+        falls = list(level_troubles(rendition, parts, known, starves))
+        troubles += [*falls, *picture_troubles(rendition, parts, known, falls, starves, rests, settled)]
     scored = {
         (rendition, round(each.start_seconds, 3))
         for rendition, own in ordered.items()
         for each in own
-        if each.raw is not None
+        if skipped and each.label is not None
     }
     missed = [late for late in skipped if (late.rendition_id, round(late.start_seconds, 3)) not in scored]
     # What starts where some rendition is not known yet would start sooner when it is.
@@ -140,8 +150,11 @@ def _incident(stream_id: str, group: Sequence[Trouble], names: Sequence[str], li
     everywhere = len(names) > 1 and set(names) <= ids
     family = group[0].family
     cause = family
+    starved = 2 * sum(each.starved for each in group) > len(group)
     if family == LEVEL:
-        cause = STARVED if 2 * sum(each.starved for each in group) > len(group) else LOW_QUALITY
+        cause = STARVED if starved else LOW_QUALITY
+    elif family == FindingKind.FROZEN and starved:
+        cause = STARVED
     # The one that fell furthest speaks for all.
     told = max(group, key=lambda each: (each.usual_score or 0) - (each.score or 0))
     worst = min((each.worst_score for each in group if each.worst_score is not None), default=None)
@@ -175,6 +188,14 @@ def _sentence(
     everywhere = len(names) > 1 and set(names) <= set(renditions)
     who = _who(renditions, names)
     many = len(renditions) > 1
+    if cause == FindingKind.STILL:
+        on = f", on all {len(names)} renditions" if len(names) > 1 else ""
+        return f"The source stands still {when}{on}: {LOOK[cause][True]}."
+    if cause == STARVED and told.family == FindingKind.FROZEN:
+        usual, got = as_bitrate(told.usual_bitrate_bps), as_bitrate(told.bitrate_bps)
+        instead = "" if told.usual_bitrate_bps is None else f" instead of {usual}"
+        text = f"{who} {TOLD[FindingKind.FROZEN][many]} {when}, as the bitrate is {got}{instead}"
+        return f"{text}: {LOOK[cause][everywhere]}."
     if cause in (STARVED, LOW_QUALITY):
         whose = f" ({printable(told.rendition_id or '')})" if many else ""
         begins = " at the start" if told.at_start else ""
@@ -182,6 +203,8 @@ def _sentence(
         if cause == STARVED:
             usual, got = as_bitrate(told.usual_bitrate_bps), as_bitrate(told.bitrate_bps)
             text += f", and the bitrate {got} instead of {usual}"
+        if any(each.stuck for each in group):
+            text += ", so that the picture sticks"
         return f"{text}: {LOOK[cause][everywhere]}."
     if cause in TOLD:
         one, several, beside = TOLD[cause]

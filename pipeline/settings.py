@@ -300,6 +300,15 @@ class GrafanaSettings(BaseSettings):
     """What was found longer ago is not sent any more."""
 
 
+class IncidentSettings(BaseSettings):
+    """From when on something is an incident. Set with ``RUNGWATCH_INCIDENT_...``."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNGWATCH_INCIDENT_", frozen=True)
+
+    still_seconds: float = Field(default=10.0, gt=0)
+    """A stream of which every rung stands still for at least so long: longer than a title card usually is."""
+
+
 class TraceSettings(BaseSettings):
     """Whether traces are sent. Where to and how is read by the SDK of OpenTelemetry from its own ``OTEL_...``."""
 
@@ -327,6 +336,7 @@ class Settings(BaseSettings):
     pictures: PictureSettings = Field(default_factory=PictureSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     export: ExportSettings = Field(default_factory=ExportSettings)
+    incidents: IncidentSettings = Field(default_factory=IncidentSettings)
     traces: TraceSettings = Field(default_factory=TraceSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     grafana: GrafanaSettings = Field(default_factory=GrafanaSettings)

@@ -3,9 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 from statistics import fmean, median
+from typing import NamedTuple
 
-from pipeline.drops import LEVEL_SEGMENTS, Sample, find_drops
+from pipeline.drops import LEVEL_SEGMENTS, STARVED_RATIO, Sample, find_drops
 from pipeline.history import Resolution, SeriesPoint
 from schemas import (
     Basis,
@@ -34,14 +37,15 @@ LEVEL = "level"
 NOT_SCORED = "not_scored"
 
 PICTURE_KINDS = (
+    FindingKind.STILL,
     FindingKind.FROZEN,
     FindingKind.BLACK,
     FindingKind.DAMAGED,
     FindingKind.TRUNCATED,
     FindingKind.MISMATCH,
 )
-"""Those that are troubles; a score beside one of them says nothing about the level. (A replaced reference is not: the
-trouble is the best rung's.)"""
+"""Those that may be troubles; a score beside one of them says nothing about the level. (A replaced reference is not:
+the trouble is the best rung's.) What is still is one of the source only, see `pipeline.standstill`."""
 RIGHT_IN_ADS = frozenset({FindingKind.FROZEN, FindingKind.BLACK, FindingKind.MISMATCH})
 """Ads end in black and in stills, and rungs may carry different ones."""
 LASTING_KINDS = (
@@ -57,6 +61,11 @@ STANDSTILLS = frozenset({ManifestFindingKind.STALE, ManifestFindingKind.RUNG_GON
 WENT_ON_SECONDS = 120.0
 """A standstill is over when there are points of this much time after it, whoever should have told it."""
 LENGTHS = {Resolution.MINUTE: 60.0, Resolution.HOUR: 3600.0}
+SEGMENT = Resolution.RAW
+
+
+Span = tuple[float, float]
+"""[start_seconds, end_seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ class Trouble:
     bitrate_bps: float | None = None
     usual_bitrate_bps: float | None = None
     starved: bool = False
+    stuck: bool = False
+    """Of a level: the picture stands still in some of it."""
     at_start: bool = False
     """The series begins with it."""
     text: str = ""
@@ -99,8 +110,7 @@ class Known:
         return not self.grows or self.until_seconds - end_seconds >= hold_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A point, and whether it is of an ad: of a roll-up, whether some of it is."""
 
     point: SeriesPoint
@@ -111,8 +121,8 @@ def labelled(points: Sequence[SeriesPoint], ads: Sequence[tuple[float, float]]) 
     starts = [start for start, _ in ads]
 
     def is_ad(point: SeriesPoint) -> bool:
-        if point.raw is not None:
-            return point.raw.label is ContentLabel.AD
+        if point.label is not None:
+            return point.label is ContentLabel.AD
         before = bisect_left(starts, end_of(point)) - 1
         return before >= 0 and ads[before][1] > point.start_seconds
 
@@ -120,11 +130,19 @@ def labelled(points: Sequence[SeriesPoint], ads: Sequence[tuple[float, float]]) 
 
 
 def end_of(point: SeriesPoint) -> float:
-    return point.start_seconds + LENGTHS.get(point.resolution, point.duration_seconds)
+    if point.resolution is SEGMENT:
+        return point.start_seconds + point.duration_seconds
+    return point.start_seconds + LENGTHS[point.resolution]
 
 
 def picture_troubles(
-    rendition_id: str, parts: Sequence[Part], known: Known, falls: Sequence[Trouble]
+    rendition_id: str,
+    parts: Sequence[Part],
+    known: Known,
+    falls: Sequence[Trouble],
+    starves: Sequence[bool],
+    rests: Sequence[Span] = (),
+    settled_seconds: float = inf,
 ) -> Iterator[Trouble]:
     """Yield where the pictures of a rendition have a finding.
 
@@ -133,17 +151,36 @@ def picture_troubles(
         parts: In order of time.
         known: How far it is known.
         falls: Of its level: a segment or two with a finding there come from the same cause, as an encoder that starves
-            repeats pictures.
+            repeats pictures; and however many that have no bits.
+        starves: Of every part; see `pipeline.starvation`.
+        rests: Where no rendition moves: there, none stands still alone.
+        settled_seconds: Up to where that is known.
     """
-    points = [part.point for part in parts]
+    points, known_alone = [part.point for part in parts], known
+    seen = {kind for point in points for kind, _ in point.findings}
+    if seen.isdisjoint(PICTURE_KINDS[1:]):
+        return
     in_fall = [any(each.start_seconds <= point.start_seconds < each.end_seconds for each in falls) for point in points]
-    for kind in PICTURE_KINDS:
+    for kind in PICTURE_KINDS[1:]:
+        if kind not in seen:
+            continue
+        known = known_alone
         having = [
-            any(found is kind for found, _ in part.point.findings) and not (part.is_ad and kind in RIGHT_IN_ADS)
+            bool(part.point.findings) and any(found is kind for found, _ in part.point.findings) and _counts(part, kind)
             for part in parts
         ]
+        if kind is FindingKind.FROZEN:
+            having = [
+                has
+                and part.point.start_seconds < settled_seconds
+                and not _is_within(part.point, rests)
+                and not _is_of_fall(part.point, falls, starved)
+                for has, part, starved in zip(having, parts, starves, strict=True)
+            ]
+            known = Known(min(known.until_seconds, settled_seconds), known.grows)  # the others may stand still, too
         for first, end in _runs(points, having):
-            inside = [point for point, has in zip(points[first:end], having[first:end], strict=True) if has]
+            chosen = [index for index in range(first, end) if having[index]]
+            inside = [points[index] for index in chosen]
             segments = sum(dict(point.findings)[kind] for point in inside)
             if segments <= SYMPTOM_SEGMENTS and any(
                 each.start_seconds <= inside[0].start_seconds < each.end_seconds + _hold(inside[0]) for each in falls
@@ -152,8 +189,9 @@ def picture_troubles(
             before = [
                 point
                 for point, fallen in zip(points[:first], in_fall[:first], strict=True)
-                if _tells_level(point) and not fallen
+                if tells_level(point) and not fallen
             ][-LEVEL_SEGMENTS:]
+            starved = kind is FindingKind.FROZEN and 2 * sum(starves[index] for index in chosen) > len(chosen)
             yield Trouble(
                 family=kind.value,
                 rendition_id=rendition_id,
@@ -168,12 +206,53 @@ def picture_troubles(
                 worst_score=min(point.least_score for point in inside),
                 score=_mean(inside),
                 usual_score=median(point.score for point in before) if before else None,
+                bitrate_bps=_middle_rate(inside) if starved else None,
+                usual_bitrate_bps=_middle_rate(before) if starved else None,
+                starved=starved,
             )
 
 
-def level_troubles(rendition_id: str, parts: Sequence[Part], known: Known) -> Iterator[Trouble]:
-    """Yield where the score of a rendition is lower than usual, ads and what has another trouble left out."""
-    told = [part.point for part in parts if _tells_level(part.point) and not part.is_ad]
+def _counts(part: Part, kind: FindingKind) -> bool:
+    if part.is_ad and kind in RIGHT_IN_ADS:
+        return False
+    # What is black stands still, which goes without saying.
+    return kind is not FindingKind.FROZEN or all(found is not FindingKind.BLACK for found, _ in part.point.findings)
+
+
+def _is_within(point: SeriesPoint, spans: Sequence[Span]) -> bool:
+    middle = (point.start_seconds + end_of(point)) / 2
+    return any(start <= middle < end for start, end in spans)
+
+
+def _is_of_fall(point: SeriesPoint, falls: Sequence[Trouble], starves: bool) -> bool:
+    """Say whether a picture stands still for the reason for which the score fell: there are no bits."""
+    for fall in falls:
+        if not fall.start_seconds <= point.start_seconds < fall.end_seconds + _hold(point):
+            continue
+        usual_bps, bps = fall.usual_bitrate_bps, point.bitrate_bps
+        few = usual_bps is not None and bps is not None and bps < STARVED_RATIO * usual_bps
+        if starves or (fall.starved and few):
+            return True
+    return False
+
+
+def _middle_rate(points: Sequence[SeriesPoint]) -> float | None:
+    rates = [point.bitrate_bps for point in points if point.bitrate_bps is not None]
+    return median(rates) if rates else None
+
+
+def level_troubles(
+    rendition_id: str, parts: Sequence[Part], known: Known, starves: Sequence[bool]
+) -> Iterator[Trouble]:
+    """Yield where the score of a rendition is lower than usual, ads and what has another trouble left out.
+
+    `starves`: of every part; what stands still for want of bits is low for that.
+    """
+    told = [
+        part.point
+        for part, starved in zip(parts, starves, strict=True)
+        if (starved or tells_level(part.point)) and not part.is_ad
+    ]
     by_start = {point.start_seconds: index for index, point in enumerate(told)}
     held: list[Trouble] = []
     for drop in find_drops([_sample(point) for point in told], watched=True, grows=known.grows):
@@ -199,6 +278,7 @@ def level_troubles(rendition_id: str, parts: Sequence[Part], known: Known) -> It
             bitrate_bps=drop.bitrate_bps,
             usual_bitrate_bps=drop.usual_bitrate_bps,
             starved=drop.starved,
+            stuck=any(found is FindingKind.FROZEN for point in inside for found, _ in point.findings),
             at_start=drop.at_start,
         )
         if held and trouble.start_seconds - held[-1].end_seconds < _hold(inside[0]):
@@ -312,13 +392,18 @@ def _joined(one: Trouble, other: Trouble) -> Trouble:
         bitrate_bps=min(rates, default=None),
         usual_bitrate_bps=one.usual_bitrate_bps,
         starved=one.starved or other.starved,
+        stuck=one.stuck or other.stuck,
         at_start=one.at_start,
         text=one.text,
     )
 
 
-def _tells_level(point: SeriesPoint) -> bool:
-    return not any(kind in PICTURE_KINDS for kind, _ in point.findings)
+def tells_level(point: SeriesPoint) -> bool:
+    # Of a minute a part may stand still.
+    return not point.findings or not any(
+        kind in PICTURE_KINDS and (kind is not FindingKind.STILL or number >= point.count)
+        for kind, number in point.findings
+    )
 
 
 def _hold(point: SeriesPoint) -> float:
@@ -343,5 +428,5 @@ def _sample(point: SeriesPoint) -> Sample:
         score=(point.score + point.least_score) / 2,
         half_interval=(point.high - point.low) / 2,
         bitrate_bps=point.bitrate_bps,
-        alone=max(point.bases, key=lambda basis: basis[1], default=(Basis.LADDER, 0))[0] is Basis.ALONE,
+        alone=bool(point.bases) and max(point.bases, key=itemgetter(1))[0] is Basis.ALONE,
     )

@@ -23,7 +23,7 @@ class Incident(Record):
     rendition_ids: tuple[Identifier, ...] = ()
     """Best bitrate first; empty: the presentation as a whole."""
     cause: Identifier
-    """What it is, as one word of the field: ``low_quality``, ``starved``, ``frozen``, ``mismatch``, ``stale``."""
+    """What it is, as one word of the field: ``low_quality``, ``starved``, ``frozen``, ``still``, ``stale``."""
     severity: Severity
     summary: str = Field(min_length=1, max_length=2048)
     """One sentence for a person: what, where, when, and where to look."""

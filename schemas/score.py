@@ -8,6 +8,9 @@ from schemas.ladder import Rung
 from schemas.record import Identifier, Pixels, Rate, Record, Score
 from schemas.segment import ContentLabel, TimeBasis
 
+STILL_SHARE = 0.9
+"""Of a segment, from which its picture stands still for all of it: from the first picture to the last it lacks one."""
+
 
 class Basis(StrEnum):
     """How a score was made."""
@@ -45,6 +48,9 @@ class FindingKind(StrEnum):
     """What was seen besides the score."""
 
     FROZEN = "frozen"
+    """The picture stands still while that of another rung moves."""
+    STILL = "still"
+    """The picture stands still, and nothing is known that moves meanwhile: a title card does so rightly."""
     BLACK = "black"
     DAMAGED = "damaged"
     TRUNCATED = "truncated"
@@ -135,7 +141,7 @@ class QualityPoint(Record):
     bitrate_bps: int | None = Field(default=None, ge=0)
     display_height_px: Pixels
     findings: tuple[FindingKind, ...] = ()
-    """The kinds, each once."""
+    """The kinds, each once; `still` only where the picture stands still for the whole segment."""
     label: ContentLabel = ContentLabel.PROGRAM
     model_name: Identifier
     weights_hash: str
@@ -161,7 +167,7 @@ class QualityPoint(Record):
             basis=scored.basis,
             bitrate_bps=scored.media.bitrate_bps,
             display_height_px=scored.display_height_px,
-            findings=tuple(dict.fromkeys(found.kind for found in scored.findings)),
+            findings=tuple(dict.fromkeys(found.kind for found in scored.findings if _is_of_all(found, scored))),
             label=scored.label,
             model_name=scored.model.name,
             weights_hash=scored.model.weights_hash,
@@ -169,6 +175,13 @@ class QualityPoint(Record):
             sampler_name=scored.sampler.name,
             sampler_frames=scored.sampler.frames,
         )
+
+
+def _is_of_all(finding: Finding, scored: SegmentScored) -> bool:
+    """Whether a finding tells of the segment: a picture that rests for a part of it does not."""
+    if finding.kind is not FindingKind.STILL or finding.duration_seconds is None:
+        return True
+    return finding.duration_seconds >= STILL_SHARE * scored.duration_seconds
 
 
 def quality_word(score: float) -> str:

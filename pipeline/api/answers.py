@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import Request
@@ -13,11 +13,12 @@ from starlette.responses import Response
 from pipeline.api.problems import wrong
 
 REVALIDATED = {"Cache-Control": "private, no-cache"}
-_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+as_text: Callable[[object], str] = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+"""Compact JSON; not to be sent as it stands, as names may hold what UTF-8 cannot say."""
 
 
 def as_json(request: Request, document: object) -> Response:
-    return tagged(request, _dumps(document).encode("utf-8", "replace"), "application/json")
+    return tagged(request, as_text(document).encode("utf-8", "replace"), "application/json")
 
 
 def tagged(request: Request, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -32,7 +33,7 @@ def tagged(request: Request, body: bytes, media_type: str, headers: Mapping[str,
 
 def cursor(*parts: Any) -> str:
     """Return where a list goes on, for nobody but `parts_of` to read."""
-    return base64.urlsafe_b64encode(_dumps(parts).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(as_text(parts).encode()).decode().rstrip("=")
 
 
 def parts_of(text: str, *kinds: type | tuple[type, ...]) -> list[Any]:

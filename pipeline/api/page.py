@@ -25,7 +25,8 @@ class _Files(StaticFiles):
 
 
 def add_page(app: FastAPI, folder: Path = STATIC) -> None:
-    app.mount("/static", _Files(directory=folder), name="static")
+    # The charts' modules lie elsewhere, as the report has them too; for the page all lie beside each other.
+    app.mount("/static", _Files(directory=folder, packages=[("pipeline.charts", "static")]), name="static")
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> Response:

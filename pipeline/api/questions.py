@@ -35,7 +35,7 @@ def questions(sources: Sources) -> APIRouter:
     def streams(request: Request, query: asked.StreamsQuery) -> Response:
         """List all streams as they stand, the worst first."""
         page = fleet.page(query.search, query.sort, query.limit, query.cursor)
-        return as_json(request, {"total": page.total, "next": page.next, "streams": page.streams})
+        return tagged(request, page.body, "application/json")
 
     @router.get("/renditions", response_model=shapes.Renditions, tags=["stream"])
     def renditions(request: Request, query: asked.RenditionsQuery) -> Response:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from pipeline.drops import Drop
 from pipeline.report.rendition import Note, RenditionSummary, Severity, moment_on_axis
+from pipeline.settings import IncidentSettings
 from pipeline.words import as_bitrate, as_span, as_time, count, listed, printable
 from schemas import Finding, FindingKind, SegmentScored, TimeBasis
 
@@ -18,6 +19,7 @@ STILL_EXCELLENT = 80
 
 SEVERITIES: Mapping[FindingKind, Severity] = {
     FindingKind.FROZEN: Severity.PROBLEM,
+    FindingKind.STILL: Severity.INFO,
     FindingKind.BLACK: Severity.PROBLEM,
     FindingKind.DAMAGED: Severity.PROBLEM,
     FindingKind.TRUNCATED: Severity.PROBLEM,
@@ -29,6 +31,7 @@ SEVERITIES: Mapping[FindingKind, Severity] = {
 }
 STATES: Mapping[FindingKind, tuple[str, str]] = {
     FindingKind.FROZEN: ("stands still", "stand still"),
+    FindingKind.STILL: ("stands still", "stand still"),
     FindingKind.BLACK: ("is black", "are black"),
 }
 """Kinds that a rendition is in for a while, for one and for many; others keep the finding's own words."""
@@ -40,7 +43,7 @@ OTHERS: Mapping[FindingKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A rendition is frozen or black over [start_seconds, end_seconds)."""
+    """A rendition is frozen, still or black over [start_seconds, end_seconds)."""
 
     kind: FindingKind
     rendition_id: str
@@ -62,7 +65,8 @@ class _State:
 def fault_notes(renditions: Sequence[RenditionSummary]) -> list[Note]:
     """Return what the segments' findings and the drops come to, over segments and over renditions."""
     basis = renditions[0].time_basis
-    states = [state for each in renditions for state in _states(each)]
+    seen = [state for each in renditions for state in _states(each)]
+    states = [state for state in seen if _is_told(state, seen, len(renditions))]
     drops = [(each, drop) for each in renditions for drop in each.drops]
     explained = [(each, drop) for each, drop in drops if any(state.explains(each, drop) for state in states)]
     return [
@@ -123,6 +127,13 @@ def _states(summary: RenditionSummary) -> Iterator[_State]:
             yield _State(kind, summary.rendition_id, start, end)
 
 
+def _is_told(state: _State, states: Sequence[_State], renditions: int) -> bool:
+    """Whether it is worth a sentence: that nothing moves is, where nothing moves on any rendition."""
+    return state.kind is not FindingKind.STILL or (
+        len({other.rendition_id for other in states if state.meets(other)}) == renditions
+    )
+
+
 def _state_notes(
     states: Sequence[_State],
     drops: Sequence[tuple[RenditionSummary, Drop]],
@@ -130,6 +141,7 @@ def _state_notes(
     basis: TimeBasis,
 ) -> Iterator[Note]:
     labels = {each.rendition_id: each.label for each in renditions}
+    still_seconds = IncidentSettings().still_seconds
     told: set[_State] = set()
     for state in states:
         if state in told:
@@ -152,7 +164,10 @@ def _state_notes(
             worst = min(falls, key=lambda drop: drop.score)
             text += f"; the score falls from {worst.usual_score:.0f} to {worst.score:.0f}"
         spans = tuple(sorted({(other.start_seconds, other.end_seconds) for other in alike}))
-        yield Note(SEVERITIES[state.kind], str(state.kind), f"{text}.", tuple(ids), spans)
+        severity = SEVERITIES[state.kind]
+        if state.kind is FindingKind.STILL and max(end - start for start, end in spans) >= still_seconds:
+            severity = Severity.PROBLEM
+        yield Note(severity, str(state.kind), f"{text}.", tuple(ids), spans)
 
 
 def _told_notes(renditions: Sequence[RenditionSummary], basis: TimeBasis) -> Iterator[Note]:

@@ -46,6 +46,14 @@ class Stretch:
     def is_clock(self) -> bool:
         return self.time_basis in WALL_CLOCK
 
+    def skipped_of(self, line: StretchLine) -> list[tuple[float, float]]:
+        """Return the spans of a rendition that came too late to be scored."""
+        return [
+            (late.start_seconds, late.start_seconds + (late.duration_seconds or 0.0))
+            for late in self.skipped
+            if late.rendition_id == line.entry.series.rendition_id
+        ]
+
     def totals(self) -> list[Totals]:
         """Return how the time of every rendition went."""
         return [
@@ -54,11 +62,7 @@ class Stretch:
                 line.points,
                 self.start_seconds,
                 self.end_seconds,
-                skipped=[
-                    (late.start_seconds, late.start_seconds + (late.duration_seconds or 0.0))
-                    for late in self.skipped
-                    if late.rendition_id == line.entry.series.rendition_id
-                ],
+                skipped=self.skipped_of(line),
                 ads=self.ads,
                 incidents=self.incidents,
             )
@@ -94,7 +98,7 @@ def page_of_series(stretch: Stretch, pictures: Pictures) -> ShownPage:
         frames_title="The worst frames",
         shift=shift,
         ads=stretch.ads,
-        skipped=[(late.start_seconds, late.start_seconds + (late.duration_seconds or 0.0)) for late in stretch.skipped],
+        skipped={line.entry.series.rendition_id: stretch.skipped_of(line) for line in stretch.lines},
         step="One step is one segment" if resolutions == {Resolution.RAW} else "One step is a segment, minute or hour",
     )
     return ShownPage(_headline(stretch), [stream], _identities(stretch))

@@ -1,6 +1,6 @@
 """What the page shows, wherever it came from: scores made just now, or points of a series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.history import SeriesPoint
@@ -74,7 +74,8 @@ class ShownStream:
     frames_title: str = "The worst frame of each rendition"
     shift: Shift | None = None
     ads: Sequence[tuple[float, float]] = ()
-    skipped: Sequence[tuple[float, float]] = ()
+    skipped: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """By rendition: live work that came too late."""
     step: str = "One step is one segment"
 
     @property

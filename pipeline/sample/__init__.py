@@ -3,7 +3,7 @@
 from pipeline.sample.difference import Recorder, steps
 from pipeline.sample.faults import cuts, frozen_spans, is_black, is_flat
 from pipeline.sample.frame_difference import FrameDifferenceSampler
-from pipeline.sample.freeze import still_beside
+from pipeline.sample.freeze import hardly_moves, stands_still, still_beside
 from pipeline.sample.impose import Imposed, Imposer, Imposition
 from pipeline.sample.mixed import MixedSampler
 from pipeline.sample.protocol import Sampler, Step
@@ -27,9 +27,11 @@ __all__ = [
     "Step",
     "cuts",
     "frozen_spans",
+    "hardly_moves",
     "is_black",
     "is_flat",
     "small_picture",
+    "stands_still",
     "steps",
     "still_beside",
 ]

@@ -1,14 +1,24 @@
 """Reads series: which there are, their latest points, and ranges that join points with roll-ups where those expired."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline.history import Resolution, SeriesEntry, SeriesId, SeriesPoint, StreamEntry, Wanted, auto, selected
+from pipeline.history import (
+    SeriesEntry,
+    SeriesId,
+    SeriesPoint,
+    StreamEntry,
+    StreamStanding,
+    Wanted,
+    selected,
+)
 from pipeline.series.connection import Command, Link
-from pipeline.series.keys import HOUR_MS, MINUTE_MS, MONTH_MS, Keys, in_ms
-from pipeline.series.values import MS, loads_all, of_rollup, point_of, skipped_of
+from pipeline.series.keys import HOUR_MS, Keys, in_ms
+from pipeline.series.ranges import bounds_ms, read_ranges, read_segments
+from pipeline.series.standings import read_standings
+from pipeline.series.values import MS, loads_all, point_of, segment_of, skipped_of
 from pipeline.settings import RedisSettings
 from schemas import ManifestFinding, QualityPoint, SegmentSkipped
 
@@ -46,6 +56,11 @@ class SeriesQueries:
             entries = [_entry(stream_id, name.decode(), each) for name, each in zip(fields, known, strict=True)]
             found[stream_id] = _in_order([entry for entry in entries if entry.written_seconds >= least])
         return found
+
+    def standings(self, now_seconds: float, most_findings: int) -> list[StreamStanding]:
+        """Return how all streams with points stand, the one that was written to last first."""
+        least = time.time() - self._kept_seconds
+        return read_standings(self._link, self._keys, self.streams(), least, now_seconds, most_findings)
 
     def renditions(self, stream_id: str) -> list[str]:
         """Return the renditions of a stream, best bitrate first."""
@@ -96,45 +111,32 @@ class SeriesQueries:
         A minute or an hour is there as a whole when a part of it lies in the range. Where nothing was scored there is
         nothing.
         """
-        first_ms = in_ms(entry.first_seconds)
-        start_ms = first_ms if start_seconds is None else max(first_ms, in_ms(start_seconds))
-        past_ms = in_ms(entry.latest.start_seconds) + 1  # points start at whole milliseconds
-        end_ms = past_ms if end_seconds is None else min(past_ms, in_ms(end_seconds))
-        if start_ms >= end_ms:
-            return []
-        wanted = auto((end_ms - start_ms) / MS) if resolution == "auto" else Resolution(resolution)
-        stream_id, name = entry.stream_id, entry.series.name
-        keys = self._keys
-        [months] = self._link.run(
-            [("ZRANGEBYSCORE", keys.months(stream_id, name), start_ms // MONTH_MS, (end_ms - 1) // MONTH_MS)]
-        )
-        hours = self._rollups(
-            _numbers(months), lambda month: keys.hours(stream_id, name, month), start_ms, end_ms, HOUR_MS
-        )
-        if wanted is Resolution.HOUR:
-            return _as_points(hours, Resolution.HOUR)
-        in_hours = [time_ms // HOUR_MS for time_ms in hours]
-        minutes = self._rollups(in_hours, lambda hour: keys.minutes(stream_id, name, hour), start_ms, end_ms, MINUTE_MS)
-        kept = {time_ms // HOUR_MS for time_ms in minutes}
-        # An hour at the edge may have all its minutes outside of the range: then it has none, but they are there.
-        gone = [hour for hour in in_hours if hour not in kept]
-        there = dict(
-            zip(gone, self._run([("EXISTS", keys.minutes(stream_id, name, hour)) for hour in gone]), strict=True)
-        )
-        points = _as_points(
-            {time_ms: text for time_ms, text in hours.items() if there.get(time_ms // HOUR_MS) == 0}, Resolution.HOUR
-        )
-        if wanted is Resolution.MINUTE:
-            points += _as_points(minutes, Resolution.MINUTE)
-        else:
-            in_order = list(minutes)
-            raw = self._run([("HGETALL", keys.raw(stream_id, name, time_ms // MINUTE_MS)) for time_ms in in_order])
-            for time_ms, fields in zip(in_order, raw, strict=True):
-                inside = [value for field, value in fields.items() if start_ms <= int(field) < end_ms]
-                points += [SeriesPoint.of(point_of(values, stream_id, entry.series)) for values in loads_all(inside)]
-                if not fields:
-                    points += _as_points({time_ms: minutes[time_ms]}, Resolution.MINUTE)
-        return sorted(points, key=lambda point: point.start_seconds)
+        return self.read_all([entry], start_seconds, end_seconds, resolution)[0]
+
+    def read_all(
+        self,
+        entries: Sequence[SeriesEntry],
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        resolution: Wanted = "auto",
+    ) -> list[list[SeriesPoint]]:
+        """Return what `read` does of several series, at once."""
+        return read_ranges(self._run, self._keys, entries, start_seconds, end_seconds, resolution)
+
+    def segments(self, wanted: Sequence[tuple[SeriesEntry, Sequence[SeriesPoint]]]) -> list[list[SeriesPoint]]:
+        """Return of every series the segments of these minutes, in no order; a minute as it is where they expired.
+
+        Their values only, without `raw`: in half the time.
+        """
+        asked = [
+            (entry, [in_ms(minute.start_seconds) for minute in minutes], *bounds_ms(entry)) for entry, minutes in wanted
+        ]
+        found = []
+        for (_, minutes), (texts, expired) in zip(wanted, read_segments(self._run, self._keys, asked), strict=True):
+            gone = set(expired)
+            kept = [each for each in minutes if in_ms(each.start_seconds) in gone]
+            found.append([segment_of(text) for text in texts] + kept)
+        return found
 
     def skipped(
         self,
@@ -210,14 +212,6 @@ class SeriesQueries:
                 breaks.append((start_ms, start_ms + lasts_ms))
         return [(start / MS, end / MS) for start, end in breaks]
 
-    def _rollups(
-        self, buckets: Sequence[int], key: Callable[[int], str], start_ms: int, end_ms: int, length_ms: int
-    ) -> dict[int, bytes]:
-        replies = self._run([("HGETALL", key(bucket)) for bucket in buckets])
-        found = {int(field): text for fields in replies for field, text in fields.items()}
-        least_ms = start_ms - length_ms
-        return {time_ms: found[time_ms] for time_ms in sorted(found) if least_ms < time_ms < end_ms}
-
     def _run(self, commands: Sequence[Command]) -> list[Any]:
         replies: list[Any] = []
         for first in range(0, len(commands), COMMANDS_A_PIPELINE):
@@ -249,7 +243,3 @@ def _entry(stream_id: str, name: str, known: list[Any]) -> SeriesEntry:
     first_ms, written_ms, revision, _, latest = known
     series = _series(name)
     return SeriesEntry(stream_id, series, first_ms / MS, written_ms / MS, revision, point_of(latest, stream_id, series))
-
-
-def _as_points(rollups: dict[int, bytes], resolution: Resolution) -> list[SeriesPoint]:
-    return [of_rollup(text, time_ms, resolution) for time_ms, text in rollups.items()]

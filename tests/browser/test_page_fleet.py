@@ -6,6 +6,7 @@ from page_scene import FLEET, HOSTILE, NEWS, TITLE
 from page_stage import visiting
 
 from pipeline.api.page import STATIC
+from pipeline.charts.inline import STATIC as CHARTS
 
 STREAMS = FLEET + 3
 """And the live ladder, the title, and the one with a hostile name."""
@@ -140,6 +141,7 @@ def test_every_module_is_asked_for_at_once(visit) -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     listed = re.findall(r'rel="modulepreload" href="/static/([a-z_]+\.js)"', page)
     others = {"app.js", "login.js", "theme_first.js"}
-    assert sorted(listed) == sorted({path.name for path in STATIC.glob("*.js")} - others)
+    modules = {path.name for folder in (STATIC, CHARTS) for path in folder.glob("*.js")}
+    assert sorted(listed) == sorted(modules - others)
     visit.open("/")
     assert not [each for each in visit.requests if "/static/" in each and visit.requests.count(each) > 1]

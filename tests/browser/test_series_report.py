@@ -10,7 +10,9 @@ import av
 import numpy as np
 import pytest
 import series_factory
-from playwright.sync_api import Browser, BrowserContext, Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+from report_stage import COLUMN, Opened
 
 from pipeline.history import PictureEntry, SeriesEntry, SeriesId, SeriesPoint
 from pipeline.incidents import incidents
@@ -90,6 +92,7 @@ def _stretch() -> Stretch:
         START + 3600,
         lines,
         found,
+        skipped=[series_factory.skipped(START + 2840 + 2 * n, stream=HOSTILE, rendition="1080p") for n in range(10)],
         ads=[(START + 400, START + 460)],
     )
 
@@ -112,34 +115,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(
-        offline=True, viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB"
-    )
-    yield made
-    made.close()
+def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    opened = Opened(browser, report, viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB")
+    yield opened
+    opened.context.close()
 
 
-def _opened(context: BrowserContext, report: Path) -> tuple[Page, list[str]]:
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: said.append(request.url))
-    page.goto(report.as_uri())
-    page.wait_for_selector(".plot.rate svg.main-svg .points path")
-    return page, said
+def test_the_page_asks_for_nothing_and_runs_nothing_of_names(opened: Opened, report: Path) -> None:
+    assert opened.requests == [report.as_uri()]
+    assert opened.messages == []
+    assert opened.page.title() != "owned"
+    assert opened.page.locator("[onmouseover]").count() == 0
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing_of_names(context: BrowserContext, report: Path) -> None:
-    page, said = _opened(context, report)
-    assert said == [report.as_uri()]
-    assert page.title() != "owned"
-    assert page.locator("[onmouseover]").count() == 0
-
-
-def test_incidents_stand_on_top_the_worst_first_with_pictures(context: BrowserContext, report: Path) -> None:
-    page, _ = _opened(context, report)
-    rows = page.locator(".incidents li")
+def test_incidents_stand_on_top_the_worst_first_with_pictures(opened: Opened) -> None:
+    rows = opened.page.locator(".incidents li")
     assert rows.count() == 2
     first, second = rows.nth(0).inner_text(), rows.nth(1).inner_text()
     assert "starved" in first
@@ -148,9 +138,8 @@ def test_incidents_stand_on_top_the_worst_first_with_pictures(context: BrowserCo
     assert rows.locator("img").evaluate_all("all => all.map(e => e.naturalWidth)") == [160, 160]
 
 
-def test_the_totals_add_up_to_the_hour(context: BrowserContext, report: Path) -> None:
-    page, _ = _opened(context, report)
-    row = page.locator(".totals tbody tr").nth(2)
+def test_the_totals_add_up_to_the_hour(opened: Opened) -> None:
+    row = opened.page.locator(".totals tbody tr").nth(2)
     cells = {cell.get_attribute("data-label"): cell.inner_text() for cell in row.locator("td.num").all()}
     assert cells["poor"] == "5:00 min"
     assert cells["not scored"] == "2:00 min"
@@ -159,43 +148,71 @@ def test_the_totals_add_up_to_the_hour(context: BrowserContext, report: Path) ->
     assert sum(widths) == pytest.approx(100, abs=0.1)
 
 
-def test_times_in_the_chart_are_utc_wherever_the_reader_is(context: BrowserContext, report: Path) -> None:
-    page, _ = _opened(context, report)
-    chart = page.locator("[data-chart=time]").first
-    assert {"14:10", "14:50"} <= set(chart.locator("svg text").all_text_contents())
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 3, steps=3)
-    chart.locator(".hoverlayer .legend").wait_for()
-    assert "14:" in (chart.locator(".hoverlayer").text_content() or "")
+def test_times_in_the_chart_are_utc_wherever_the_reader_is(opened: Opened) -> None:
+    assert {"14:10", "14:50"} <= set(opened.texts())
+    assert "21 Sept, 14:30:0" in (told := opened.point_at(0.5))
+    assert " UTC" in told
 
 
-def test_a_gap_in_the_points_is_a_gap_in_the_line(context: BrowserContext, report: Path) -> None:
-    page, _ = _opened(context, report)
-    line = page.locator("[data-chart=time] .xy .scatterlayer .trace").nth(1)  # after its band
-    drawn = " ".join(line.locator(".js-line").evaluate_all("all => all.map(e => e.getAttribute('d'))"))
-    assert drawn.count("M") == 2
+def test_a_gap_in_the_points_is_a_gap_in_the_line(opened: Opened) -> None:
+    assert [opened.runs(seconds / 3600, last=0.95) for seconds in (2700, 2850, 3000)] == [3, 0, 3]
+    told = opened.point_at(2850 / 3600)
+    assert told.count("no value") == 3
+    assert "skipped, too late to score: 1080p" in told
+
+
+def test_where_the_picture_is_wrong_the_line_is_red(opened: Opened) -> None:
+    told = opened.point_at(2406 / 3600)
+    assert ": frozen" in told
+    assert "stands still from 14:40:00 UTC" in told
+    opened.drag(2380 / 3600, 2430 / 3600)
+    pixels = opened.chart.evaluate(COLUMN, [26 / 50, 0.5, 0.7])
+    assert any(red > 150 and green < 90 and blue < 90 for red, green, blue, _ in pixels)
+
+
+def test_ads_are_hatched(opened: Opened) -> None:
+    def grey(part: float) -> int:
+        pixels = opened.chart.evaluate(COLUMN, [part, 0.7, 0.95])
+        return sum(alpha > 10 and max(rgb) - min(rgb) < 30 for *rgb, alpha in pixels)
+
+    assert grey(430 / 3600) > 3 * grey(800 / 3600)
+    assert "ad" in opened.point_at(430 / 3600).splitlines()
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, report: Path) -> None:
-    context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
-    page, _ = _opened(context, report)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+    opened = Opened(browser, report, viewport={"width": 390, "height": 844})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.point_at(0.4)
+    inside = "e => [e.querySelector('table').getBoundingClientRect().right, e.getBoundingClientRect().right]"
+    table, readout = opened.chart.locator(".readout").evaluate(inside)
+    assert table <= readout
+    opened.context.close()
 
 
-def test_on_paper_it_is_light_and_nothing_is_wider_than_the_sheet(browser: Browser, report: Path) -> None:
+def test_axe_finds_nothing(opened: Opened) -> None:
+    found = Axe().run(opened.page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_on_paper_it_is_light_sharp_and_nothing_is_wider_than_the_sheet(browser: Browser, report: Path) -> None:
     sheet_px = 703  # A4 within the margins
-    context = browser.new_context(offline=True, viewport={"width": sheet_px, "height": 1000}, color_scheme="dark")
-    page, _ = _opened(context, report)
-    page.emulate_media(media="print")
+    opened = Opened(browser, report, viewport={"width": sheet_px, "height": 1000}, color_scheme="dark")
+    page = opened.page
+    soft = page.evaluate("getComputedStyle(document.querySelector('.hint')).color")
+    opened.forget_texts()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    opened.settled()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("document.documentElement.scrollWidth") <= sheet_px
-    assert page.locator(".plot svg.main-svg").first.evaluate("e => e.clientWidth") <= 670
-    heights = page.locator(".plot").evaluate_all(
-        "all => all.map(e => [e.clientHeight, e.querySelector('.svg-container').clientHeight])"
-    )
+    assert page.locator(".plot canvas").evaluate_all("all => all.map(e => e.width / e.clientWidth)") == [3]
+    assert page.locator(".plot canvas, .plot svg").evaluate_all("all => all.every(e => e.clientWidth <= 670)")
+    heights = page.locator(".plot").evaluate_all("all => all.map(e => [e.clientHeight, e.scrollHeight])")
     assert all(inside <= room for room, inside in heights), heights
-    context.close()
+    assert {"14:15", "14:45", "1080p"} <= set(opened.texts())
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    opened.settled()
+    assert page.evaluate("getComputedStyle(document.querySelector('.hint')).color") == soft
+    assert page.locator(".plot canvas").evaluate_all("all => all.map(e => e.width / e.clientWidth)") == [1]
+    opened.context.close()

@@ -4,9 +4,8 @@ import pytest
 from series_factory import point, points
 from services.redis_fixtures import Series
 
-from pipeline.history import SeriesId, SeriesPoint, worst
+from pipeline.history import SeriesId, SeriesPoint, auto, worst
 from pipeline.series.keys import Keys
-from pipeline.series.queries import auto
 from schemas import TimeBasis
 
 HOUR, DAY = 3600, 86_400

@@ -88,7 +88,7 @@ def test_every_variable_of_the_compose_files_is_in_the_example_and_no_other() ->
     used = {name for text in texts for name in re.findall(r"\$\{([A-Z_]+)", text)}
     told = set(re.findall(r"^(?:# )?([A-Z_]+)=", (DOCKER / ".env.example").read_text(), re.MULTILINE))
     assert used - told == set()
-    assert {name for name in told - used if not name.startswith("RUNGWATCH_")} == set()
+    assert {name for name in told - used if not name.startswith(("RUNGWATCH_", "OTEL_"))} == set()
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -211,6 +211,28 @@ def test_the_cpu_image_takes_the_release_of_torch_that_is_tested_in_its_build_wi
     assert all(str(each) in constraints for each in asked)
 
 
+def test_the_image_carries_the_extras_that_its_services_need(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (step,) = [line for line in instructions("RUN") if "requirements.txt" in line and line.startswith("python ")]
+    command = step.replace("python ", f"{sys.executable} ", 1)
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True)
+    asked = {Requirement(line).name for line in (tmp_path / "requirements.txt").read_text().splitlines()}
+    assert {"fastapi", "kafka-python", "torch"} <= asked
+    assert {"grafana-client", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= asked
+
+
+def test_what_happens_is_sent_to_the_grafana_of_the_compose_file() -> None:
+    service = SERVICES["annotate"]
+    url = service["environment"]["RUNGWATCH_GRAFANA_URL"]
+    assert urlsplit(url.removeprefix("${RUNGWATCH_GRAFANA_URL:-").removesuffix("}")).netloc == "grafana:3000"
+    secrets = [
+        SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"],
+        service["environment"]["RUNGWATCH_GRAFANA_PASSWORD"],
+    ]
+    assert secrets[0] == secrets[1]
+    assert service["depends_on"]["grafana"] == {"condition": "service_healthy"}
+
+
 def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
     let_in = {
         line.removeprefix("!")
@@ -223,8 +245,9 @@ def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
 
 
 def test_no_address_of_a_package_index_is_written_down() -> None:
+    here = r"127\.0\.0\.1|localhost|[a-z]+:\d"  # this machine, and names in the network of the containers
     for path in FILES:
-        assert re.findall(r"https?://(?!127\.0\.0\.1|localhost)\S+", path.read_text()) == [], path.name
+        assert re.findall(rf"https?://(?!{here})\S+", path.read_text()) == [], path.name
 
 
 def test_the_cuda_file_changes_services_that_there_are() -> None:

@@ -132,6 +132,39 @@ def test_a_rung_that_stands_still_beside_a_moving_reference_is_told(film: Path, 
     assert finding.duration_seconds == pytest.approx(5.2, abs=0.3)
 
 
+def test_what_stands_still_with_nothing_beside_it_is_told_as_still(tmp_path: Path) -> None:
+    still = media_factory.write_video(
+        tmp_path / "still.mp4", frames=100, size=(256, 144), fps=Fraction(25), pattern=media_factory.still
+    )
+    for clip in _clips(_job(still, segment_seconds=2.0)):
+        (finding,) = clip.findings
+        assert finding.kind is FindingKind.STILL
+        assert finding.duration_seconds == pytest.approx(2.0)
+    (reference,) = _clips(_job(still))
+    (beside,) = _clips(_job(still, anchors={0: reference.anchor()}))
+    assert [found.kind for found in beside.findings] == [FindingKind.STILL]
+
+
+def test_a_clip_of_one_picture_does_not_stand_still(tmp_path: Path) -> None:
+    one = media_factory.write_video(tmp_path / "one.mp4", frames=1, size=(256, 144), fps=Fraction(25))
+    photograph = media_factory.write_still(tmp_path / "one.png")
+    assert [clip.findings for path in (one, photograph) for clip in _clips(_job(path))] == [(), ()]
+
+
+def test_what_is_black_is_told_as_black_only(tmp_path: Path, film: Path) -> None:
+    dark = media_factory.write_video(
+        tmp_path / "dark.mp4",
+        frames=130,
+        size=(256, 144),
+        fps=Fraction(25),
+        pattern=lambda _index, width, height: np.full((height, width), 16, np.uint8),
+    )
+    (reference,) = _clips(_job(film))
+    for anchors in ({}, {0: reference.anchor()}):
+        (clip,) = _clips(_job(dark, anchors=anchors))
+        assert [found.kind for found in clip.findings] == [FindingKind.BLACK]
+
+
 def test_too_many_pictures_in_a_segment_are_refused_with_the_setting(film: Path) -> None:
     job = ClipJob(MediaSource(name="film", path=film), DecodeLimits(max_frames=100))
     with pytest.raises(LimitExceeded, match="RUNGWATCH_DECODE_MAX_FRAMES"):

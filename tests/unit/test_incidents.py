@@ -300,6 +300,48 @@ def test_a_picture_that_sticks_while_the_rung_starves_is_part_of_it() -> None:
     assert [(each.cause, each.usual_score) for each in long] == [("starved", 90), ("frozen", 90)]
 
 
+def _starving(findings: Sequence[tuple[FindingKind, ...]], score: float = 8.0, rate: int = 60_000) -> list[SeriesPoint]:
+    return [
+        point
+        for place, kinds in enumerate(findings)
+        for point in _points([score], NOON + 40 + 2 * place, bitrate_bps=rate, findings=kinds)
+    ]
+
+
+STUCK = (FindingKind.FROZEN,)
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [[STUCK] * 10, [(), STUCK, STUCK, STUCK, (), STUCK, STUCK, STUCK, STUCK, ()], [STUCK, STUCK, STUCK, (), (), ()]],
+    ids=["always", "now and then", "at first"],
+)
+def test_a_rung_that_stands_still_for_want_of_bits_is_starved_and_not_frozen(
+    findings: list[tuple[FindingKind, ...]],
+) -> None:
+    after = _points(GOOD, NOON + 40 + 2 * len(findings))
+    ladder = {"1080p": _points([95.0] * 50), "720p": [*_points(GOOD), *_starving(findings), *after]}
+    found = _only(incidents("demo", ladder, live=True))
+    assert (found.cause, found.rendition_ids) == ("starved", ("720p",))
+    assert (found.start_seconds, found.end_seconds) == (NOON + 40, NOON + 40 + 2 * len(findings))
+    assert "the bitrate 60 kbit/s instead of 2.50 Mbit/s, so that the picture sticks" in found.summary
+
+
+def test_a_frozen_picture_takes_few_bits_and_keeps_its_score() -> None:
+    for score, rate in ((88.0, 60_000), (8.0, 900_000)):
+        points = [*_points(GOOD), *_starving([STUCK] * 6, score, rate), *_points(GOOD, NOON + 52)]
+        ladder = {"1080p": _points([95.0] * 50), "720p": points}
+        assert [each.cause for each in incidents("demo", ladder, live=True)] == ["frozen"]
+
+
+def test_who_stands_still_for_want_of_bits_before_its_level_is_known_is_told_by_the_bits() -> None:
+    points = [*_points([90.0] * 4, NOON + 32), *_starving([STUCK] * 5), *_points(GOOD, NOON + 50)]
+    found = _only(incidents("demo", {"1080p": _points([95.0] * 50), "720p": points}, live=True))
+    assert found.cause == "starved"
+    assert "stands still" in found.summary
+    assert "as the bitrate is 60 kbit/s instead of 2.50 Mbit/s" in found.summary
+
+
 def test_minutes_tell_the_same_drop_to_the_minute() -> None:
     minutes = [_minute(NOON - NOON % 60 + 60 * n, 45.0 if 20 <= n < 30 else 90.0) for n in range(60)]
     found = _only(incidents("demo", {"720p": minutes}, live=True))

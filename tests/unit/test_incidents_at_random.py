@@ -14,23 +14,34 @@ SEGMENTS = 90
 
 
 def _ladder(seed: int) -> dict[str, list[QualityPoint]]:
-    """Return a ladder with random drops and freezes, of one rung or of all."""
+    """Return a ladder with random drops, freezes and starvation of one rung or of all, and a source that rests."""
     chance = random.Random(seed)
     ladder: dict[str, list[QualityPoint]] = {}
     shared = [(chance.randrange(SEGMENTS), chance.randrange(1, 20), chance.uniform(5, 60)) for _ in range(2)]
+    rests = {n for at in (chance.randrange(SEGMENTS),) for n in range(at, at + chance.randrange(20))}
     for rendition, level in (("1080p", 93.0), ("720p", 84.0), ("360p", 63.0)):
         own = [(chance.randrange(SEGMENTS), chance.randrange(1, 20), chance.uniform(5, 60)) for _ in range(3)]
         frozen = {n for at in (chance.randrange(SEGMENTS),) for n in range(at, at + chance.randrange(4))}
+        begin = chance.randrange(SEGMENTS)
+        starved = range(begin, begin + chance.randrange(20))
+        # Some of what starves stands still, too.
+        frozen |= {number for number in starved if chance.random() < 0.4}
         points = []
         for number in range(SEGMENTS):
             score = level + chance.uniform(-5, 5)
+            score -= 60 if number in starved else 0
             score -= max((fall for at, many, fall in [*shared, *own] if at <= number < at + many), default=0.0)
             points.append(
                 series_factory.point(
                     NOON + 2 * number,
                     min(100.0, max(0.0, score)),
                     rendition=rendition,
-                    findings=(FindingKind.FROZEN,) if number in frozen else (),
+                    bitrate_bps=100_000 if number in starved else 2_500_000,
+                    findings=(FindingKind.STILL,)
+                    if number in rests
+                    else (FindingKind.FROZEN,)
+                    if number in frozen
+                    else (),
                     time_basis=TimeBasis.PROGRAM_DATE_TIME,
                 )
             )

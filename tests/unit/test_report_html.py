@@ -2,15 +2,21 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 from score_factory import dead_letter, demo_scores, scored, series
 
-from pipeline.report.page import MOST_STEPS, render
+from pipeline.report.chart_data import MOST_STEPS
+from pipeline.report.page import render
 from pipeline.report.summary import summarise
+from schemas import Finding, FindingKind
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
 JPEG = b"\xff\xd8\xff\xe0 not a whole picture"
 
 
@@ -91,10 +97,43 @@ def test_a_still_has_a_page() -> None:
 
 
 def test_a_very_long_line_is_thinned_to_the_means_of_neighbours() -> None:
-    steps = _data(_page(series([90.0] * (MOST_STEPS * 3 + 1))))["streams"][0]["rungs"][0]["steps"]
-    assert len(steps) <= MOST_STEPS
-    assert steps[0]["end"] == 16.0
-    assert steps[-1]["end"] == 4.0 * (MOST_STEPS * 3 + 1)
+    line = _data(_page(series([90.0] * (MOST_STEPS * 3 + 1))))["streams"][0]["rungs"][0]["line"]
+    assert {len(values) for name, values in line.items() if name not in ("findings", "gaps")} == {len(line["start"])}
+    assert len(line["start"]) <= MOST_STEPS
+    assert line["duration"][0] == 16.0
+    assert line["start"][-1] + line["duration"][-1] == 4.0 * (MOST_STEPS * 3 + 1)
+    assert line["gaps"] == []
+
+
+def test_a_missing_segment_is_a_gap_even_where_steps_are_longer() -> None:
+    whole = series([90.0] * (MOST_STEPS * 3))
+    line = _data(_page([*whole[:700], *whole[701:]]))["streams"][0]["rungs"][0]["line"]
+    (gap,) = line["gaps"]
+    assert line["start"][gap] == 4.0 * 701
+    assert line["start"][gap - 1] + line["duration"][gap - 1] == 4.0 * 700
+
+
+def test_only_what_is_wrong_with_pictures_makes_a_line_red() -> None:
+    finding = Finding(kind=FindingKind.INTERLACED, text="interlaced", start_seconds=None, duration_seconds=None)
+    rungs = _data(_page([*demo_scores(), *series([80, 81], stream="b", findings=[finding])]))["streams"]
+    by_label = {rung["label"]: rung["line"]["findings"] for rung in rungs[0]["rungs"]}
+    assert by_label == {"720p": [], "540p": [[1, ["frozen"]], [2, ["frozen"]]], "360p": [], "216p": []}
+    assert rungs[1]["rungs"][0]["line"]["findings"] == []
+
+
+def test_a_page_weighs_less_than_200_kb_before_its_pictures() -> None:
+    assert len(_page(demo_scores(), rejected=[dead_letter()]).encode()) < 200_000
+
+
+def test_a_page_needs_no_plotly() -> None:
+    script = (
+        "import sys; sys.modules['plotly'] = None; sys.path.insert(0, sys.argv[1]); "
+        "from datetime import UTC, datetime; from score_factory import demo_scores; "
+        "from pipeline.report.page import render; from pipeline.report.summary import summarise; "
+        "page = render(summarise(demo_scores()), settings={}, generated_at=datetime(2026, 3, 1, tzinfo=UTC)); "
+        "assert 'uPlot' in page"
+    )
+    subprocess.run([sys.executable, "-c", script, str(Path(__file__).parents[1])], check=True, cwd=ROOT)
 
 
 def test_colours_run_from_best_to_worst_without_repeating() -> None:

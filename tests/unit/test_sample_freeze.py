@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.clip import DifferenceSeries
-from pipeline.sample import still_beside
+from pipeline.sample import stands_still, still_beside
 
 TIMES = np.arange(100) / 25
 
@@ -54,3 +54,27 @@ def test_a_freeze_shorter_than_a_second_is_left_alone() -> None:
 def test_too_few_pictures_tell_nothing() -> None:
     few = DifferenceSeries(TIMES[:2], np.zeros(2, np.float32))
     assert still_beside(few, _series(MOVING), 0.0) == []
+
+
+def _small(change: float, cells: int = 1) -> np.ndarray:
+    """Small pictures of which some cells change by so much on the way."""
+    pictures = np.full((8, 36, 64), 100, np.uint8)
+    pictures[4:, 0, :cells] += np.uint8(change)
+    return pictures
+
+
+def test_a_still_that_is_encoded_again_stands_still() -> None:
+    refined = np.where(np.arange(100) % 25, 0.08, 1.5)  # a key picture a second
+    assert stands_still(_series(refined), _small(6, cells=60))
+
+
+def test_a_clock_that_goes_is_no_still() -> None:
+    assert not stands_still(_series(np.zeros(100)), _small(100))
+
+
+def test_noise_over_a_still_is_no_still() -> None:
+    assert not stands_still(_series(np.full(100, 0.4)), _small(2, cells=60))
+
+
+def test_of_one_instant_nothing_is_told() -> None:
+    assert not stands_still(_series(np.zeros(100)), _small(0)[:1])

@@ -112,7 +112,7 @@ class _Checked:
         over = "over: " if finding.over_at else ""
         style = {"critical": "red", "warning": "yellow"}.get(finding.severity.value)
         click.echo(
-            f"{finding.found_at:%H:%M:%S}  {click.style(finding.kind.value, fg=style)}  {over}{where}{finding.text}"
+            f"{finding.found_at:%H:%M:%S} UTC  {click.style(finding.kind.value, fg=style)}  {over}{where}{finding.text}"
         )
 
     def opened(self, source: "SourceSpec", update: "Update") -> None:

@@ -16,7 +16,7 @@ _EXTRAS = {
     "ads": (("threefive",), "ads that playlists mark with SCTE-35 messages alone"),
     "objects": (("fsspec",), "segments in S3, GCS and Azure"),
     "grafana": (("grafana_client",), "`rungwatch grafana push` and `annotate`"),
-    "train": (("cv2", "imageio_ffmpeg", "lightgbm", "scipy"), "`rungwatch train`"),
+    "train": (("cv2", "imageio_ffmpeg", "lightgbm", "plotly", "scipy"), "`rungwatch train`"),
 }
 
 

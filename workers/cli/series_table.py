@@ -72,7 +72,8 @@ def print_streams(found: Sequence[StreamEntry], renditions: Sequence[Sequence[st
 
 def print_latest(found: Sequence[QualityPoint], stream: TextIO) -> None:
     console = console_for(stream)
-    rows = table("Rendition", "Score", "90 %", "Segment>", "Starts", "Basis", "Seen", "Model")
+    starts = "Starts (UTC)" if any(point.time_basis in WALL_CLOCK for point in found) else "Starts"
+    rows = table("Rendition", "Score", "90 %", "Segment>", starts, "Basis", "Seen", "Model")
     for point in found:
         rows.add_row(
             Text(printable(point.rendition_id), "bold"),
@@ -91,7 +92,7 @@ def print_findings(found: Sequence[ManifestFinding], stream: TextIO) -> None:
     console = console_for(stream)
     for each in found:
         lasted = "still" if each.over_at is None else as_duration(round((each.over_at - each.found_at).total_seconds()))
-        line = Text(f"{each.found_at:%Y-%m-%d %H:%M:%S}  ")
+        line = Text(f"{each.found_at:%Y-%m-%d %H:%M:%S} UTC  ")
         line.append(f"{each.kind.value.replace('_', ' ')} ({lasted})", FINDING_STYLES[each.severity])
         line.append(f"  {printable(f'{each.rendition_id}: ' if each.rendition_id else '')}{printable(each.text)}")
         console.print(line, soft_wrap=True)

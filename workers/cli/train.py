@@ -9,7 +9,7 @@ import click
 
 from workers.cli.progress import Progress
 
-_NEEDS = "cv2", "imageio_ffmpeg", "lightgbm", "scipy"
+_NEEDS = "cv2", "imageio_ffmpeg", "lightgbm", "plotly", "scipy"
 
 
 @click.group()

@@ -39,7 +39,8 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("starved", "The rung is encoded at 8 % of its bitrate.", "quality drop of that rung (`starved`)", 10,
              where="rung", published=True),
-        Kind("frozen", "The picture stands still.", "frozen picture", 8, published=True),
+        Kind("frozen", "The picture stands still.", "`frozen`; of all rungs `still`: the source stands still", 8,
+             published=True),
         Kind("black", "The picture is black.", "black picture", 8, published=True),
         Kind("stale", "Playlists and manifest are not renewed.", "`stale`", 5),
         Kind("missing_segment", "Segments are listed and answered with 404.", "`missing_segment`", 1,

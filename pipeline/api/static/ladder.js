@@ -65,7 +65,9 @@ export class LadderTable {
     say(row.word, word(point.score));
     row.latest.className = `latest ${tone(point.score)}`;
     row.bar.style.width = `${point.score}%`;
-    say(row.interval, `${score(point.low)}–${score(point.high)}`);
+    const interval = `${score(point.low)}–${score(point.high)}`;
+    say(row.interval, interval);
+    row.latest.dataset.interval = interval; // shown there where there is no room for its column
     say(row.bitrate, bitrate(point.bitrate_bps));
     const found = [...(point.label === "ad" ? ["ad"] : []), ...(point.findings ?? []).map(kind)].join(", ");
     say(row.found, found);

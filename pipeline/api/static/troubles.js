@@ -3,7 +3,7 @@
 import { duration, name, now } from "./format.js";
 import { h } from "./dom.js";
 import { kind } from "./readout.js";
-import { timeOf } from "./times.js";
+import { clockName, onClock, timeOf } from "./times.js";
 
 const MOST = 40;
 /** Rows of one list; how many more there are is said below it. */
@@ -24,12 +24,12 @@ export function incidentList(incidents, live, look) {
         open: each.open,
         length,
         what: kind(each.cause),
-        text: each.summary,
+        text: told(each),
         live,
         look,
       });
     });
-  return list("incidents", "Incidents", rows);
+  return list("incidents", "Incidents", rows, live);
 }
 
 /** Findings of playlists and manifests, the newest first. */
@@ -55,8 +55,11 @@ export function findingList(findings, look) {
         look,
       });
     });
-  return list("findings", "Findings of the playlist or manifest", rows);
+  return list("findings", "Findings of the playlist or manifest", rows, true);
 }
+
+/** An incident in words. Of a title they name no clock. */
+const told = ({ summary, start_seconds: start, end_seconds: end }) => onClock(summary, [start, end ?? now()]);
 
 /** Incidents, findings that no incident tells, and notes, as marks. @returns {import("./marks.js").Mark[]} */
 export function marksOf({ incidents, findings, annotations }) {
@@ -64,7 +67,7 @@ export function marksOf({ incidents, findings, annotations }) {
     start: each.start_seconds,
     end: each.end_seconds ?? null,
     severity: each.severity,
-    text: each.summary,
+    text: told(each),
   }));
   for (const each of findings) {
     const start = Date.parse(each.found_at) / 1000;
@@ -100,7 +103,7 @@ function row({ severity, start, end, open, length, what, text, live, look }) {
   );
 }
 
-function list(className, caption, rows) {
+function list(className, caption, rows, live) {
   const more = rows.length - MOST;
   return h(
     "div",
@@ -115,7 +118,7 @@ function list(className, caption, rows) {
         h(
           "tr",
           {},
-          ["When", "How long", "What", "What it means"].map((text) => h("th", { scope: "col" }, text)),
+          [live ? `When (${clockName()})` : "When", "How long", "What", "What it means"].map((text) => h("th", { scope: "col" }, text)),
         ),
       ),
       h("tbody", {}, rows.slice(0, MOST)),

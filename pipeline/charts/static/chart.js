@@ -2,14 +2,19 @@
 
 import { inUtc, mediaTime } from "./format.js";
 import { drawLabels, drawLines, drawSpreads, placeY } from "./lines.js";
-import { LANE_PX, drawAds, drawMarks, drawSkipped } from "./marks.js";
+import { drawAds, drawMarks, drawShaded, drawSkipped, lanesPx } from "./marks.js";
 import { palette } from "./theme.js";
 
-const { uPlot } = /** @type {any} */ (window);
+/** Looked up anew: on paper it is another one, of more pixels. */
+const library = () => /** @type {any} */ (window).uPlot;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const NARROW_PX = 560;
 /** Below this width the names at the ends of the lines are left out: the legend has them. */
 const LABEL_PX = 92;
+const LEADER_PX = 26;
+/** From the plot to the name. */
+const HALF_TICK_PX = 17;
+/** The last time on the axis may stand at its very end. */
 const WORDS_PX = 66;
 /** Left of the plot: the scale, and the words between its lines. */
 const LEAST_SPAN_SECONDS = 2;
@@ -33,14 +38,21 @@ const CLOCK_TICKS = [
 const MEDIA_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 36_000];
 
 /**
+ * One rung of it; `more`: what a readout tells beside the score of a value.
+ * @typedef {{rung: import("./series.js").Rung, colour: string, label: string, more?: (index: number) => string}} Drawn
+ */
+
+/**
  * What is drawn.
  * @typedef {object} Scene
  * @property {import("./series.js").Series} series
- * @property {{rung: import("./series.js").Rung, colour: string, label: string}[]} drawn the best first, none hidden
+ * @property {Drawn[]} drawn the best first, none hidden
  * @property {number} from
  * @property {number} to
  * @property {boolean} fit
  * @property {import("./marks.js").Mark[]} marks
+ * @property {number} [lanes] of marks above the plot, one below the other; one where it is not said
+ * @property {boolean} [intervals] whether the interval of every rung is shown, not only of the one looked at
  */
 
 export class TimeChart {
@@ -92,7 +104,7 @@ export class TimeChart {
     this.#colours = palette();
     this.#live = this.#scene.series.live;
     this.#plot?.destroy();
-    this.#plot = new uPlot(
+    this.#plot = new (library())(
       this.#options(),
       [
         [this.#scene.from, this.#scene.to],
@@ -137,9 +149,9 @@ export class TimeChart {
     };
     return {
       ...this.#size(),
-      padding: [LANE_PX + 2, this.#host.clientWidth < NARROW_PX ? 8 : LABEL_PX, 0, 0],
+      padding: [lanesPx(this.#scene.lanes) + 2, this.#labelsPx(), 0, 0],
       legend: { show: false },
-      tzDate: inUtc() ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : undefined,
+      tzDate: inUtc() ? (seconds) => library().tzDate(new Date(seconds * 1000), "Etc/UTC") : undefined,
       series: [{}, { show: false }],
       scales: {
         x: { time: live, range: () => [this.#scene.from, this.#scene.to] },
@@ -182,6 +194,15 @@ export class TimeChart {
     return { width: Math.max(this.#host.clientWidth, 200), height: Math.max(this.#host.clientHeight, 160) };
   }
 
+  /** What the names at the ends of the lines take; short ones take the same, so that charts stand in line. */
+  #labelsPx() {
+    if (this.#host.clientWidth < NARROW_PX) return HALF_TICK_PX;
+    const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+    context.font = this.#font(1);
+    const widths = this.#scene.drawn.map(({ label }) => context.measureText(label).width);
+    return Math.ceil(Math.max(LABEL_PX, LEADER_PX + Math.max(0, ...widths)));
+  }
+
   #resize() {
     if (!this.#plot) return;
     const { width, height } = this.#size();
@@ -212,7 +233,13 @@ export class TimeChart {
     const { left, top, width, height } = this.#plot.bbox;
     const { min: low, max: high } = this.#plot.scales.y;
     const { from, to } = this.#scene;
-    return { left, top, width, height, low, high, from, to, ratio: uPlot.pxRatio };
+    const ratio = this.#plot.ctx.canvas.width / this.#plot.width;
+    return { left, top, width, height, low, high, from, to, ratio };
+  }
+
+  /** The line that stands out; of a hidden one the others must not step back. */
+  get #focused() {
+    return this.#scene.drawn.some(({ rung }) => rung.id === this.#focus) ? this.#focus : null;
   }
 
   #font(ratio, pixels = 12) {
@@ -221,29 +248,30 @@ export class TimeChart {
 
   #drawBehind() {
     const [context, place] = [this.#plot.ctx, this.#place()];
-    const { drawn, series } = this.#scene;
+    const { drawn, series, marks, intervals } = this.#scene;
     const colours = { ad: this.#colours("ad"), soft: this.#colours("soft"), font: this.#font(place.ratio, 11) };
     context.save();
     drawAds(context, place, drawn, colours);
+    drawShaded(context, place, marks, this.#colours("wrong"));
     this.#drawWords(context, place);
     this.#clip(context, place);
-    drawSpreads(context, place, drawn, { joined: series.joined, focus: this.#focus });
+    drawSpreads(context, place, drawn, { joined: series.joined, every: intervals, focus: this.#focused });
     context.restore();
   }
 
   #drawBefore() {
     const [context, place] = [this.#plot.ctx, this.#place()];
-    const { drawn, marks } = this.#scene;
+    const { drawn, marks, lanes } = this.#scene;
     const [ink, soft, wrong, advice] = ["ink", "soft", "wrong", "advice"].map(this.#colours);
     context.save();
     this.#clip(context, place);
-    drawLines(context, place, drawn, { focus: this.#focus, wrong });
+    drawLines(context, place, drawn, { focus: this.#focused, wrong });
     drawSkipped(context, place, drawn, { advice });
     context.restore();
     context.save();
-    drawMarks(context, place, marks, { critical: wrong, warning: advice, info: soft });
+    drawMarks(context, place, { marks, lanes }, { critical: wrong, warning: advice, info: soft });
     if (this.#plot.width >= NARROW_PX) {
-      drawLabels(context, place, drawn, { ink, soft, focus: this.#focus, font: this.#font(place.ratio) });
+      drawLabels(context, place, drawn, { ink, soft, focus: this.#focused, font: this.#font(place.ratio) });
     }
     context.restore();
     for (const then of this.#afterDraw.splice(0)) then();

@@ -11,10 +11,13 @@ export class Readout {
   #spoken = h("p", { class: "heard", "aria-live": "polite" });
   #dots = [];
 
-  /** @param {HTMLElement} host of the chart */
-  constructor(host) {
+  #when;
+
+  /** @param {HTMLElement} host of the chart @param {(seconds: number, live: boolean) => string} when it is, in words */
+  constructor(host, when = moment) {
     host.append(this.#box, this.#spoken);
     this.host = host;
+    this.#when = when;
   }
 
   hide() {
@@ -26,7 +29,7 @@ export class Readout {
   show(scene, seconds, at, chart) {
     const held = valuesAt(scene, seconds);
     this.#box.replaceChildren(
-      h("p", { class: "when" }, moment(seconds, scene.series.live)),
+      h("p", { class: "when" }, this.#when(seconds, scene.series.live)),
       h(
         "table",
         {},
@@ -49,7 +52,7 @@ export class Readout {
       value === null ? `${label} nothing` : `${label} ${score(value)} ${word(value)}`,
     );
     const notes = happening(scene, seconds).map(({ text }) => text);
-    this.#spoken.textContent = `${moment(seconds, scene.series.live)}: ${[told.join(", "), ...notes].join(". ")}`;
+    this.#spoken.textContent = `${this.#when(seconds, scene.series.live)}: ${[told.join(", "), ...notes].join(". ")}`;
   }
 
   #move({ left, width, offset }) {
@@ -74,7 +77,7 @@ export class Readout {
 }
 
 function valuesAt({ drawn }, seconds) {
-  return drawn.map(({ rung, colour, label }) => {
+  return drawn.map(({ rung, colour, label, more }) => {
     const index = Series.at(rung, seconds);
     if (index < 0) return { label, colour, score: null };
     return {
@@ -85,6 +88,7 @@ function valuesAt({ drawn }, seconds) {
       high: rung.high[index],
       least: rung.least[index],
       bitrate: rung.bitrate[index],
+      more: more?.(index),
     };
   });
 }
@@ -93,7 +97,7 @@ function row(each, series) {
   const chip = h("td", {}, h("i", { class: "chip" }));
   chip.firstChild.style.background = each.colour;
   if (each.score === null)
-    return h("tr", { class: "absent" }, chip, h("th", {}, each.label), h("td", { colspan: 4 }, "no value"));
+    return h("tr", { class: "absent" }, chip, h("th", {}, each.label), h("td", { colspan: 5 }, "no value"));
   const spread = series.joined ? `least ${score(each.least)}` : `${score(each.low)}–${score(each.high)}`;
   return h(
     "tr",
@@ -104,6 +108,7 @@ function row(each, series) {
     h("td", { class: tone(each.score) }, word(each.score)),
     h("td", { class: "soft" }, spread),
     h("td", { class: "soft" }, bitrate(each.bitrate)),
+    each.more && h("td", { class: "soft more" }, each.more),
   );
 }
 

@@ -1,7 +1,8 @@
 // The points of one stream in a window of time, as lines of rungs: order, gaps, what holds at an instant, new points.
 
 const GAP_STEPS = 1.5;
-/** A line breaks where the next value starts later than this many durations of the last one: a segment is missing. */
+/** A line breaks where the next value starts later than this many durations of the last one: a segment is missing.
+ * Where an answer names its gaps, it breaks there and nowhere else: values that join many segments hide small ones. */
 
 /**
  * One line. All arrays have one length and are in order of time.
@@ -18,6 +19,7 @@ const GAP_STEPS = 1.5;
  * @property {(string[] | null)[]} found findings of the pictures
  * @property {[number, number][]} ads
  * @property {[number, number][]} skipped
+ * @property {Set<number> | null} gaps the values before which something is missing; null: told by the times
  */
 
 export class Series {
@@ -98,6 +100,7 @@ export class Series {
   /** Whether the line breaks before value `index`. */
   static breaks(rung, index) {
     if (index === 0) return true;
+    if (rung.gaps) return rung.gaps.has(index);
     const last = rung.start[index - 1];
     return rung.start[index] - last > GAP_STEPS * (rung.end[index - 1] - last) + 0.01;
   }
@@ -227,6 +230,7 @@ function rungOf(each, step, end) {
     found,
     ads: merged(each.ads ?? []),
     skipped: merged(each.skipped ?? []),
+    gaps: each.gaps ? new Set(each.gaps) : null,
   };
 }
 

@@ -71,6 +71,8 @@ export function mediaTime(seconds) {
 }
 
 export function inUtc() {
+  // A report is read in many places: it fixes the clock, whatever its reader chose on a page.
+  if (document.documentElement.dataset.times === "utc") return true;
   try {
     return localStorage.getItem(UTC_KEY) === "1";
   } catch {

@@ -3,8 +3,12 @@
 import { merged } from "./series.js";
 import { placeX } from "./lines.js";
 
-export const LANE_PX = 18;
+const LANE_PX = 18;
 /** Above the plot, where incidents and findings have their lane. */
+const NEXT_LANE_PX = 9;
+
+/** What so many lanes take above the plot. */
+export const lanesPx = (lanes = 1) => LANE_PX + (lanes - 1) * NEXT_LANE_PX;
 
 /**
  * @typedef {object} Mark
@@ -12,6 +16,9 @@ export const LANE_PX = 18;
  * @property {number | null} end null: it lasts
  * @property {"info" | "warning" | "critical"} severity
  * @property {string} text
+ * @property {number} [lane] from above; the first where it is not said
+ * @property {string} [colour] instead of that of its severity
+ * @property {boolean} [shaded] whether the plot is shaded over its length
  */
 
 /** Behind everything: ads, hatched, so that they are seen without colour too. */
@@ -39,6 +46,18 @@ export function drawAds(context, place, rungs, { ad, soft, font }) {
   }
 }
 
+/** Behind the lines: the length of what went wrong. @param {Mark[]} marks */
+export function drawShaded(context, place, marks, colour) {
+  context.fillStyle = colour;
+  context.globalAlpha = 0.07;
+  const spans = marks.filter(({ shaded }) => shaded).map((mark) => [mark.start, mark.end ?? place.to]);
+  for (const [start, end] of merged(/** @type {[number, number][]} */ (spans))) {
+    const [left, right] = inside(place, start, end);
+    if (right > left) context.fillRect(left, place.top, right - left, place.height);
+  }
+  context.globalAlpha = 1;
+}
+
 /** At the foot of the plot: live work that came too late and was not scored. */
 export function drawSkipped(context, place, rungs, { advice }) {
   const height = 5 * place.ratio;
@@ -58,16 +77,16 @@ export function drawSkipped(context, place, rungs, { advice }) {
   }
 }
 
-/** Above the plot: a bar for what lasted, a diamond at its begin. @param {Mark[]} marks */
-export function drawMarks(context, place, marks, colours) {
-  const middle = place.top - (LANE_PX / 2) * place.ratio;
+/** Above the plot: a bar for what lasted, a diamond at its begin. @param {{marks: Mark[], lanes?: number}} given */
+export function drawMarks(context, place, { marks, lanes }, colours) {
   const size = 4 * place.ratio;
   const weight = { info: 0, warning: 1, critical: 2 };
   for (const mark of [...marks].sort((a, b) => weight[a.severity] - weight[b.severity])) {
     const [left, right] = inside(place, mark.start, mark.end ?? place.to);
     if (right < left) continue;
-    context.fillStyle = colours[mark.severity] ?? colours.warning;
-    context.globalAlpha = 0.45;
+    const middle = place.top - (lanesPx(lanes) - LANE_PX / 2 - (mark.lane ?? 0) * NEXT_LANE_PX) * place.ratio;
+    context.fillStyle = mark.colour ?? colours[mark.severity] ?? colours.warning;
+    context.globalAlpha = mark.colour ? 0.8 : 0.45;
     context.fillRect(left, middle - 1.5 * place.ratio, right - left, 3 * place.ratio);
     context.globalAlpha = 1;
     if (mark.start < place.from) continue;

@@ -53,10 +53,10 @@ function heldUntil(rung, index, past) {
 }
 
 /** Behind the lines: from the least to the greatest where values are joined, and the interval of the rung looked at. */
-export function drawSpreads(context, place, rungs, { joined, focus }) {
+export function drawSpreads(context, place, rungs, { joined, every = false, focus }) {
   for (const { rung, colour } of rungs) {
     const focused = rung.id === focus || rungs.length === 1;
-    if (!joined && !focused) continue;
+    if (!joined && !every && !focused) continue;
     const [first, past] = Series.within(rung, place.from, place.to);
     const [lows, highs] = joined ? [rung.least, rung.greatest] : [rung.low, rung.high];
     context.globalAlpha = focused ? 0.22 : focus ? 0.04 : 0.1;

@@ -14,11 +14,15 @@ const TICK_APART_PX = 46;
 const LABEL_APART_PX = 13;
 const LABEL_WIDE_PX = 44;
 
-/** @param {import("./chart.js").Scene} scene @param {number} room pixels there are @returns {Node} */
+/**
+ * A rung that is drawn may bring what it is worth (`told`), a family, whose rungs alone are joined, and `crossed`:
+ * it looks worse than a cheaper one.
+ * @param {import("./chart.js").Scene} scene @param {number} room pixels there are @returns {Node}
+ */
 export function scatter({ drawn, from, to }, room) {
   const width = Math.min(Math.max(room, 200), MOST_WIDTH);
   const places = drawn
-    .map((each) => ({ ...each, told: Series.told(each.rung, from, to) }))
+    .map((each) => ({ ...each, told: each.told ?? Series.told(each.rung, from, to) }))
     .filter(({ told }) => told !== null && told.bitrate);
   if (!places.length) return h("p", { class: "empty" }, "No bitrate is known of these segments.");
   const rates = places.flatMap(({ rung, told }) => [told.bitrate, ...cloud(rung, from, to).map(([rate]) => rate)]);
@@ -27,7 +31,8 @@ export function scatter({ drawn, from, to }, room) {
   const x = (bps) => ROOM.left + ((Math.log(bps) - low) / (high - low)) * (width - ROOM.left - ROOM.right);
   const y = (value) => ROOM.top + ((100 - value) / 100) * (HEIGHT - ROOM.top - ROOM.bottom);
   const told = places.map(
-    ({ label, told: { mean, bitrate: bps } }) => `${label}: ${score(mean)} ${word(mean)} at ${bitrate(bps)}`,
+    ({ label, crossed, told: { mean, bitrate: bps } }) =>
+      `${label}: ${score(mean)} ${word(mean)} at ${bitrate(bps)}${crossed ? ", worse than a cheaper rung" : ""}`,
   );
   return s(
     "svg",
@@ -40,10 +45,14 @@ export function scatter({ drawn, from, to }, room) {
       "aria-label": `Quality against bitrate. ${told.join("; ")}`,
     },
     grid(x, y, low, high, width),
-    s("path", {
-      class: "curve",
-      d: places.map(({ told: t }, i) => `${i ? "L" : "M"}${x(t.bitrate).toFixed(1)} ${y(t.mean).toFixed(1)}`).join(""),
-    }),
+    families(places).map((family) =>
+      s("path", {
+        class: "curve",
+        d: family
+          .map(({ told: t }, i) => `${i ? "L" : "M"}${x(t.bitrate).toFixed(1)} ${y(t.mean).toFixed(1)}`)
+          .join(""),
+      }),
+    ),
     places.map(({ rung, colour }) =>
       s("path", {
         class: "cloud",
@@ -56,6 +65,14 @@ export function scatter({ drawn, from, to }, room) {
     places.map((each) => place(each, x, y)),
     labels(places, x, y, width),
   );
+}
+
+/** Rungs that are joined by a line. On the page a ladder is one family, in its own order. */
+function families(places) {
+  const found = new Map();
+  for (const each of places) found.set(each.family, [...(found.get(each.family) ?? []), each]);
+  for (const [family, rungs] of found) if (family !== undefined) rungs.sort((a, b) => a.told.bitrate - b.told.bitrate);
+  return [...found.values()];
 }
 
 function cloud(rung, from, to) {
@@ -90,7 +107,7 @@ function grid(x, y, low, high, width) {
   return s("g", {}, parts);
 }
 
-function place({ colour, label, told }, x, y) {
+function place({ colour, label, told, crossed }, x, y) {
   const [left, top] = [x(told.bitrate), y(told.mean)];
   return s(
     "g",
@@ -101,10 +118,12 @@ function place({ colour, label, told }, x, y) {
       d: `M${left} ${y(told.low)}V${y(told.high)}m-4 0h8M${left - 4} ${y(told.low)}h8`,
     }),
     s("circle", { cx: left, cy: top, r: 5, fill: colour, class: "spot" }),
+    crossed && s("path", { class: "cross", d: `M${left - 7} ${top - 7}l14 14m0 -14l-14 14` }),
     s(
       "title",
       {},
-      `${label}: ${score(told.mean)} ${word(told.mean)}, ${score(told.low)}–${score(told.high)}, ${bitrate(told.bitrate)}`,
+      `${label}: ${score(told.mean)} ${word(told.mean)}, ${score(told.low)}–${score(told.high)}, ` +
+        `${bitrate(told.bitrate)}${crossed ? ", looks worse than a cheaper rung" : ""}`,
     ),
   );
 }
@@ -112,7 +131,7 @@ function place({ colour, label, told }, x, y) {
 /** Names below the intervals, moved down where they would touch. */
 function labels(places, x, y, width) {
   const taken = [];
-  return places.map(({ label, told }) => {
+  return places.map(({ label, told, crossed }) => {
     const left = Math.min(Math.max(x(told.bitrate), ROOM.left + 20), width - 22);
     let top = y(told.low) + 15;
     const clashes = () =>
@@ -121,8 +140,13 @@ function labels(places, x, y, width) {
     taken.push([left, top]);
     return s(
       "text",
-      { class: "name", x: left, y: Math.min(top, HEIGHT - ROOM.bottom - 4), "text-anchor": "middle" },
-      name(label),
+      {
+        class: crossed ? "name crossed" : "name",
+        x: left,
+        y: Math.min(top, HEIGHT - ROOM.bottom - 4),
+        "text-anchor": "middle",
+      },
+      crossed ? `${name(label)} ✕` : name(label),
     );
   });
 }

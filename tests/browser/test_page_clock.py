@@ -1,0 +1,22 @@
+"""Times of incidents on the page: all on the clock that the reader chose, and the heading says which that is."""
+
+import re
+
+from page_scene import NEWS
+from playwright.sync_api import expect
+
+
+def test_an_incident_is_told_on_one_clock(visit) -> None:
+    visit.open(f"/?stream={NEWS}")  # in Berlin
+    visit.settled()
+    row = visit.page.locator(".incidents tbody tr", has_text="frozen")
+    heading = visit.page.locator(".incidents thead th").first
+    expect(heading).to_have_text("When (local time)")
+    local = row.locator(".when").text_content()
+    assert f"from {local} to" in row.locator(".text").text_content()
+    assert "UTC" not in row.locator(".text").text_content()
+    visit.page.locator("#clock").click()
+    expect(heading).to_have_text("When (UTC)")
+    utc = row.locator(".when").text_content()
+    assert utc != local
+    assert re.search(rf"from {utc} UTC to \d\d:\d\d:\d\d UTC", row.locator(".text").text_content())
