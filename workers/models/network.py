@@ -108,6 +108,12 @@ class LadderNetwork(nn.Module):
         around = around - (around * batch.present).sum(dim=1, keepdim=True) / count  # frames average to the clip
         return Output(score, score[:, None] + around, torch.exp(log_spread - 3.0), x[:, 0].float())
 
+    @torch.no_grad()
+    def keep_correction(self, share: float) -> None:
+        """Follow the correction of the guess by this share only; frame scores and spread stay as they are."""
+        self.score.weight[0] *= share
+        self.score.bias[0] *= share
+
 
 def _mlp(columns: int, width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(columns, 2 * width), nn.GELU(), nn.Linear(2 * width, width))

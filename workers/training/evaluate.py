@@ -1,4 +1,7 @@
-"""Measures a checkpoint on contents that it has not seen, beside the baselines that it has to beat."""
+"""Measures a checkpoint on contents that it has not seen, beside the baselines that it has to beat.
+
+True is what is taught: VMAF, but for stills and very small clips; see `workers.training.target`.
+"""
 
 import json
 import math
@@ -55,7 +58,7 @@ class _Answers:
 
     def figures(self, keep: Callable[[Case], bool] | None = None) -> Figures:
         chosen = [index for index, case in enumerate(self.cases) if keep is None or keep(case)]
-        truth = np.array([self.cases[index].sample.vmaf for index in chosen])
+        truth = np.array([self.cases[index].sample.target for index in chosen])
         contents = [self.cases[index].sample.content for index in chosen]
         return figures(self.scores[chosen], truth, contents, self.intervals[chosen])
 
@@ -79,7 +82,7 @@ def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
         baselines=_baselines(samples, questions["alone"]),
         answers={
             name: tuple(
-                (round(float(score), 2), case.sample.vmaf, case.sample.file)
+                (round(float(score), 2), round(case.sample.target, 3), case.sample.file)
                 for score, case in zip(answer.scores, answer.cases, strict=True)
             )
             for name, answer in answers.items()
@@ -201,7 +204,7 @@ def set_intervals(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
 
 def _error_in_spreads(model: LadderModel, asked: Sequence[Case]) -> NDArray[np.float64]:
     answers = _answer(model, asked)
-    truth = np.array([case.sample.vmaf for case in asked])
+    truth = np.array([case.sample.target for case in asked])
     # With a reach of 1 the interval is one spread to either side, unless it meets 0 or 100.
     spread = np.maximum(answers.intervals[:, 1] - answers.scores, answers.scores - answers.intervals[:, 0])
     return np.abs(truth - answers.scores) / np.maximum(spread, 1e-3)
