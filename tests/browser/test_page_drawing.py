@@ -71,7 +71,9 @@ def test_a_line_breaks_where_segments_are_missing(visit) -> None:
 def test_ads_are_shaded_and_what_is_around_them_is_not(visit) -> None:
     drawn = Drawn(visit, 2600, 2100)
     middle = sum(page_scene.AD) / 2
-    assert drawn.grey(middle, first=0.7, last=0.95) > 3 * drawn.grey(page_scene.AD[0] + 60, first=0.7, last=0.95)
+    # At one of these places a line of the grid may stand, as it does at full minutes.
+    outside = min(drawn.grey(page_scene.AD[0] + away, first=0.7, last=0.95) for away in (50, 57, 64))
+    assert drawn.grey(middle, first=0.7, last=0.95) > 3 * outside
 
 
 def test_a_rung_that_stands_still_is_red(visit) -> None:
