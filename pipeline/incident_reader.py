@@ -11,7 +11,7 @@ from statistics import median
 from pipeline.drops import LEVEL_SEGMENTS
 from pipeline.history import History, Resolution, SeriesEntry, SeriesPoint
 from pipeline.incidents import SILENT_SECONDS, incidents
-from pipeline.troubles import PICTURE_KINDS, end_of
+from pipeline.troubles import SEEN_KINDS, end_of
 from pipeline.words import WALL_CLOCK
 from schemas import Incident
 
@@ -182,7 +182,7 @@ def _suspects(minutes: Sequence[SeriesPoint]) -> list[tuple[int, int]]:
     level: float | None = None
     low = False
     for index, minute in enumerate(minutes):
-        seen = bool(minute.findings) and any(kind in PICTURE_KINDS for kind, _ in minute.findings)
+        seen = bool(minute.findings) and any(kind in SEEN_KINDS for kind, _ in minute.findings)
         score = (minute.score + minute.least_score) / 2
         low = level is not None and score < level - (SUSPECT_FALL / 2 if low else SUSPECT_FALL)
         if not low and not seen:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.troubles import HOLD_SECONDS, Known, Part, Span, Trouble, end_of
+from pipeline.spans import Span, merged, without
+from pipeline.troubles import HOLD_SECONDS, Known, Part, Trouble, end_of
 from schemas import FindingKind, Severity
 
 TOUCH_SECONDS = 0.5
@@ -17,19 +18,12 @@ def resting(parts: Mapping[str, Sequence[Part]], until_seconds: float) -> list[S
         until_seconds: Up to where all of them are known: beyond, one that moves may still come.
     """
     many = sum(bool(own) for own in parts.values()) > 1
-    still: list[Span] = []
-    moving: list[Span] = []
-    for own in parts.values():
-        for part in own:
-            point = part.point
-            span = (point.start_seconds, end_of(point))
-            if span[0] >= until_seconds:
-                continue
-            if point.findings and _stands(part, many):
-                still.append(span)
-            else:
-                moving.append(span)
-    return _without(_joined(still), moving) if still else []
+    known = [part for own in parts.values() for part in own if part.point.start_seconds < until_seconds]
+    still = [_span(part) for part in known if _stands(part, many)]
+    if not still:  # as on nearly every day: nothing needs to be laid side by side
+        return []
+    moving = [_span(part) for part in known if not _stands(part, many)]
+    return without(merged(still, TOUCH_SECONDS), merged(moving))
 
 
 def standstills(spans: Sequence[Span], least_seconds: float, known: Known) -> Iterator[Trouble]:
@@ -61,37 +55,12 @@ def standstills(spans: Sequence[Span], least_seconds: float, known: Known) -> It
 
 def _stands(part: Part, many: bool) -> bool:
     """Say whether nothing moves in it. `many`: there are other renditions, without which FROZEN is not told."""
+    if not part.point.findings:
+        return False
     found = dict(part.point.findings)
     still = found.get(FindingKind.STILL, 0) + (found.get(FindingKind.FROZEN, 0) if many else 0)
     return still >= part.point.count and not part.is_ad and FindingKind.BLACK not in found
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1] + TOUCH_SECONDS:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _without(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """Return what of the spans none of the others covers; both in order of time or sorted here."""
-    left: list[Span] = []
-    rest = iter(sorted(others))
-    other = next(rest, None)
-    pending: list[Span] = []
-    for start, end in spans:
-        while other is not None and other[0] < end:
-            pending.append(other)
-            other = next(rest, None)
-        pending = [each for each in pending if each[1] > start]
-        at = start
-        for first, last in sorted(pending):
-            if first > at:
-                left.append((at, min(first, end)))
-            at = max(at, last)
-        if at < end:
-            left.append((at, end))
-    return left
+def _span(part: Part) -> Span:
+    return part.point.start_seconds, end_of(part.point)

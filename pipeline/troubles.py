@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.drops import LEVEL_SEGMENTS, STARVED_RATIO, Sample, find_drops
 from pipeline.history import Resolution, SeriesPoint
+from pipeline.spans import Span
 from schemas import (
     Basis,
     ContentLabel,
@@ -37,15 +38,16 @@ LEVEL = "level"
 NOT_SCORED = "not_scored"
 
 PICTURE_KINDS = (
-    FindingKind.STILL,
     FindingKind.FROZEN,
     FindingKind.BLACK,
     FindingKind.DAMAGED,
     FindingKind.TRUNCATED,
     FindingKind.MISMATCH,
 )
-"""Those that may be troubles; a score beside one of them says nothing about the level. (A replaced reference is not:
-the trouble is the best rung's.) What is still is one of the source only, see `pipeline.standstill`."""
+"""Those that may be troubles of a rendition. (A replaced reference is not: the trouble is the best rung's.)"""
+SEEN_KINDS = (FindingKind.STILL, *PICTURE_KINDS)
+"""A score beside one of them says nothing about the level. What is still is a trouble of the source only, see
+`pipeline.standstill`."""
 RIGHT_IN_ADS = frozenset({FindingKind.FROZEN, FindingKind.BLACK, FindingKind.MISMATCH})
 """Ads end in black and in stills, and rungs may carry different ones."""
 LASTING_KINDS = (
@@ -62,10 +64,6 @@ WENT_ON_SECONDS = 120.0
 """A standstill is over when there are points of this much time after it, whoever should have told it."""
 LENGTHS = {Resolution.MINUTE: 60.0, Resolution.HOUR: 3600.0}
 SEGMENT = Resolution.RAW
-
-
-Span = tuple[float, float]
-"""[start_seconds, end_seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +156,10 @@ def picture_troubles(
     """
     points, known_alone = [part.point for part in parts], known
     seen = {kind for point in points for kind, _ in point.findings}
-    if seen.isdisjoint(PICTURE_KINDS[1:]):
+    if seen.isdisjoint(PICTURE_KINDS):
         return
     in_fall = [any(each.start_seconds <= point.start_seconds < each.end_seconds for each in falls) for point in points]
-    for kind in PICTURE_KINDS[1:]:
+    for kind in PICTURE_KINDS:
         if kind not in seen:
             continue
         known = known_alone
@@ -401,7 +399,7 @@ def _joined(one: Trouble, other: Trouble) -> Trouble:
 def tells_level(point: SeriesPoint) -> bool:
     # Of a minute a part may stand still.
     return not point.findings or not any(
-        kind in PICTURE_KINDS and (kind is not FindingKind.STILL or number >= point.count)
+        kind in SEEN_KINDS and (kind is not FindingKind.STILL or number >= point.count)
         for kind, number in point.findings
     )
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
+from canvas_pixels import COLUMN
 from playwright.sync_api import Browser, FloatRect, Locator, Page
 
 RECORD_TEXTS = """
@@ -13,16 +14,6 @@ RECORD_TEXTS = """
     return fillText.call(this, text, ...more);
   };
 """
-COLUMN = """(chart, [part, first, last]) => {
-  const canvas = chart.querySelector("canvas"), over = chart.querySelector(".u-over");
-  const [frame, plot] = [canvas.getBoundingClientRect(), over.getBoundingClientRect()];
-  const ratio = canvas.width / frame.width;
-  const x = Math.round((plot.left - frame.left + plot.width * part) * ratio);
-  const [top, bottom] = [first, last].map((each) => Math.round((plot.top - frame.top + plot.height * each) * ratio));
-  const pixels = canvas.getContext("2d").getImageData(x, top, 1, bottom - top).data;
-  return Array.from({ length: pixels.length / 4 }, (_, at) => [...pixels.slice(4 * at, 4 * at + 4)]);
-}"""
-"""The pixels of one column of the plot, from a part of its height to another; above it is less than 0."""
 
 
 class Opened:

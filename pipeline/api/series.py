@@ -3,7 +3,7 @@
 import csv
 import io
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.api.thinning import fitting, step_for, thinned
 from pipeline.api.times import Span, as_time
 from pipeline.history import History, Resolution, SeriesEntry, SeriesPoint, Wanted
+from pipeline.spans import merged
 from schemas import ContentLabel
 
 STEP_OF = {Resolution.MINUTE: 60.0, Resolution.HOUR: 3600.0}
@@ -61,7 +62,7 @@ def read(history: History, span: Span, wanted: Wanted, points: int) -> Series:
     for each in history.skipped(span.stream_id, None, span.start_seconds, span.end_seconds):
         lasts = segment if each.duration_seconds is None else each.duration_seconds
         skipped.setdefault(each.rendition_id, []).append((each.start_seconds, each.start_seconds + lasts))
-    lines = [Line(entry, values, _merged(skipped.get(entry.series.rendition_id, []))) for entry, values in found]
+    lines = [Line(entry, values, merged(skipped.get(entry.series.rendition_id, []), 0.001)) for entry, values in found]
     ads = history.ads(span.stream_id, span.start_seconds, span.end_seconds)
     return Series(span, resolution, step, is_thinned, lines, ads)
 
@@ -159,13 +160,3 @@ def _rounded(values: Sequence[float], places: int) -> list[float]:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
-
-
-def _merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    merged: list[tuple[float, float]] = []
-    for start, end in spans:
-        if merged and start <= merged[-1][1] + 0.001:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
-        else:
-            merged.append((start, end))
-    return merged

@@ -8,6 +8,7 @@ from itertools import groupby
 from pipeline.drops import Drop
 from pipeline.report.rendition import Note, RenditionSummary, Severity, moment_on_axis
 from pipeline.settings import IncidentSettings
+from pipeline.spans import Span, merged
 from pipeline.words import as_bitrate, as_span, as_time, count, listed, printable
 from schemas import Finding, FindingKind, SegmentScored, TimeBasis
 
@@ -100,15 +101,9 @@ def _drop_notes(
     return notes
 
 
-def merged_spans(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:  # [start, end)
+def merged_spans(spans: Sequence[Span]) -> list[Span]:
     """Return the spans in order, with those that touch within `TOUCH_SECONDS` as one."""
-    merged: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1] + TOUCH_SECONDS:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
+    return merged(spans, TOUCH_SECONDS)
 
 
 def _span(scored: SegmentScored, finding: Finding) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 """What a shift came to: every incident, the worst first, and how long each rendition was how good."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.history import SeriesPoint
+from pipeline.spans import Span, merged, without
 from pipeline.troubles import end_of
 from schemas import ContentLabel, Incident, Severity, quality_word
 
@@ -88,7 +89,7 @@ def totals_of(
         ad_seconds += in_ads
         seconds[quality_word(point.score)] += end - start - in_ads
     known = sum(end - start for start, end in covered)
-    late = sum(_length(_without(span, covered)) for span in _clipped(skipped, start_seconds, end_seconds))
+    late = _length(without(_clipped(skipped, start_seconds, end_seconds), covered))
     spans = [
         (each.start_seconds, end_seconds if each.end_seconds is None else each.end_seconds)
         for each in incidents
@@ -111,31 +112,11 @@ def _is_ad(point: SeriesPoint, start: float, end: float, ads: Sequence[tuple[flo
     return sum(last - first for first, last in _clipped(ads, start, end))
 
 
-def _clipped(spans: Sequence[tuple[float, float]], start: float, end: float) -> list[tuple[float, float]]:
+def _clipped(spans: Sequence[Span], start: float, end: float) -> list[Span]:
     """Return the spans within [start, end), in order, those that overlap as one."""
-    joined: list[tuple[float, float]] = []
-    inside = ((max(first, start), min(last, end)) for first, last in sorted(spans))
-    for first, last in inside:
-        if last <= first:
-            continue
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return joined
+    inside = ((max(first, start), min(last, end)) for first, last in spans)
+    return merged((first, last) for first, last in inside if last > first)
 
 
-def _without(span: tuple[float, float], covered: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    start, end = span
-    for first, last in covered:
-        if last <= start or first >= end:
-            continue
-        if first > start:
-            yield start, first
-        start = max(start, last)
-    if start < end:
-        yield start, end
-
-
-def _length(spans: Iterator[tuple[float, float]] | Sequence[tuple[float, float]]) -> float:
+def _length(spans: Sequence[Span]) -> float:
     return sum(end - start for start, end in spans)

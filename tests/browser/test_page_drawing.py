@@ -5,18 +5,8 @@ from itertools import pairwise
 
 import page_scene
 import pytest
+from canvas_pixels import COLUMN
 from page_scene import NEWS
-
-COLUMN = """([part, first, last]) => {
-  const canvas = document.querySelector(".chart canvas"), over = document.querySelector(".chart .u-over");
-  const [frame, plot] = [canvas.getBoundingClientRect(), over.getBoundingClientRect()];
-  const ratio = canvas.width / frame.width;
-  const x = Math.round((plot.left - frame.left + plot.width * part) * ratio);
-  const [top, bottom] = [first, last].map((each) => Math.round((plot.top - frame.top + plot.height * each) * ratio));
-  const pixels = canvas.getContext("2d").getImageData(x, top, 1, bottom - top).data;
-  return Array.from({ length: pixels.length / 4 }, (_, at) => [...pixels.slice(4 * at, 4 * at + 4)]);
-}"""
-"""The pixels of one column of the plot, from a part of its height to another."""
 
 
 class Drawn:
@@ -32,7 +22,7 @@ class Drawn:
 
     def column(self, before: float, first: float = 0.0, last: float = 1.0) -> list[list[int]]:
         part = (self._now - before - self._from) / (self._to - self._from)
-        found: list[list[int]] = self._visit.page.evaluate(COLUMN, [part, first, last])
+        found: list[list[int]] = self._visit.page.locator(".chart").first.evaluate(COLUMN, [part, first, last])
         return found
 
     def coloured(self, before: float, **part: float) -> int:

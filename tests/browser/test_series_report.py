@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import series_factory
 from axe_playwright_python.sync_playwright import Axe
+from canvas_pixels import COLUMN
 from playwright.sync_api import Browser
-from report_stage import COLUMN, Opened
+from report_stage import Opened
 
 from pipeline.history import PictureEntry, SeriesEntry, SeriesId, SeriesPoint
 from pipeline.incidents import incidents

@@ -1,5 +1,5 @@
 // Colours of the rungs from best to worst: one order of hue and lightness, which the colour-blind see too. No red in
-// it, which is kept for what is wrong. The same stops as in the report (pipeline/report/page.py).
+// it, which is kept for what is wrong. The same stops as in the report (pipeline/report/chart_data.py).
 
 import { isDark } from "./theme.js";
 
