@@ -35,6 +35,9 @@ FILES = "/static/"
 OPEN = ("/healthz", "/readyz", "/login", "/session", "/favicon.ico")
 """Without a token as well: whether it lives, and the way in."""
 SAFE = {"GET", "HEAD", "OPTIONS"}
+DISCARDED_BYTES = 1024 * 1024
+"""A body that is too large, and no larger than this, is read and thrown away: who is hung up on while it still sends
+may lose the answer that says why."""
 _AGAIN = "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=0><title>Rungwatch</title>"
 
 
@@ -102,12 +105,14 @@ class Guard:
                 {"Retry-After": str(wait)},
             )
         length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length[:18]) > self._body_bytes:
+        is_length = length.isascii() and length.isdigit()
+        if not is_length or int(length[:18]) > self._body_bytes:
+            is_much = not is_length or int(length[:18]) > DISCARDED_BYTES
             return problem(
                 413,
                 "body-too-large",
                 f"a body may have {self._body_bytes} bytes (RUNGWATCH_API_BODY_BYTES)",
-                {"Connection": "close"},
+                {"Connection": "close"} if is_much else None,
             )
         if request.method not in SAFE and not _is_same_origin(headers):
             return problem(403, "cross-origin", "pages of other sites may not write here")
