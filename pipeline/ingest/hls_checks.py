@@ -31,7 +31,8 @@ class Checks:
         if self._told.lasts(rung.rendition_id, ManifestFindingKind.SEQUENCE_WENT_BACK, key="copy"):
             # What a cache holds is no newer, and that is told.
             return
-        still = self._clock() - rung.moved_at
+        # Up to when it was looked at: where another rung's answer takes long, nobody knows of what comes meanwhile.
+        still = rung.seen_at - rung.moved_at
         # Segments that are longer than promised come less often than that.
         longest = max((entry.duration_seconds or 0.0 for entry in follower.listed), default=0.0)
         every = max(follower.target_seconds, longest)

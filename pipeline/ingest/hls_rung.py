@@ -76,6 +76,8 @@ class Rung:
         self.failures = 0
         self.unchanged = 0
         self.moved_at = -math.inf
+        self.seen_at = -math.inf
+        """When it was loaded last."""
         self.slow = 0
         self.seconds = 0.0
         """The last reload took so long; 0: it was held back by the server on purpose."""
@@ -134,8 +136,9 @@ class Rung:
         self.loads += 1
         moved = loaded is not None and loaded.step.moved
         self.unchanged = 0 if moved else self.unchanged + 1
+        self.seen_at = self._clock()
         if moved:
-            self.moved_at = self._clock()
+            self.moved_at = self.seen_at
         if loaded is not None:
             self.ended = loaded.media.ended
         self.due_at = math.inf if self.ended else self._next_at(now, moved)

@@ -4,6 +4,7 @@ import pytest
 from hls_stage import NOW, Stage, master, playlist, rung
 
 from pipeline.errors import Transient
+from pipeline.ingest import hls_checks
 from schemas import ManifestFindingKind, Severity
 
 Kind = ManifestFindingKind
@@ -51,6 +52,25 @@ def test_one_stale_rung_is_told_of_that_rung() -> None:
             stage.look(1)
             stage.look(1)
         assert [(f.kind, f.rendition_id) for f in stage.told()] == [(Kind.STALE, rung(720))]
+
+
+def test_a_rung_is_not_stale_for_the_time_that_the_answer_of_another_takes() -> None:
+    with Stage(heights=(720, 360)) as stage:
+        stage.show(playlist(range(0, 6)))
+        stage.look()
+        for number in range(1, 4):
+            stage.show(playlist(range(number, number + 6)))
+            stage.look(2)
+        stage.look(1.5)
+
+        def late(_: dict[str, str]) -> str:
+            stage.clock.now += 5
+            return playlist(range(4, 10))
+
+        stage.origin.pages["/360/index.m3u8"] = late
+        stage.look(1.5)
+        assert stage.numbers(360)[-1] == 9 and stage.numbers(720)[-1] == 8
+        assert stage.told() == []
 
 
 @pytest.mark.parametrize(
@@ -241,7 +261,7 @@ def test_drm_is_told_once_and_its_segments_are_not_given_out() -> None:
 
 
 def test_a_slow_origin_is_told_after_three_slow_reloads() -> None:
-    with Stage() as stage:
+    with Stage(slow_least_seconds=hls_checks.SLOW_LEAST_SECONDS) as stage:
         stage.show(playlist(range(0, 6)))
         stage.look()
         (followed,) = stage.presentation._rungs.rungs.values()
