@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from command_line import Commands
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, expect
 from pydantic import SecretStr
 from services.redis_server import RedisServer, free_port
 
@@ -19,15 +19,17 @@ from pipeline.series import Link, PictureStore, SeriesStore, connect
 from pipeline.settings import RedisSettings
 
 START_SECONDS = 120.0
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
 PATIENCE_MS = 30_000
 """For what comes over Redis, the server and the browser, on a machine that does other things too."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium(playwright: Playwright) -> Browser:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.fail("no Chromium is installed: apt-get install chromium, or run make setup")
-    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+    return playwright.chromium.launch(executable_path=found, args=ARGUMENTS, timeout=1000 * START_SECONDS)
 
 
 class Stage:
@@ -91,9 +93,11 @@ class Visit:
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self.answers: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", lambda response: self.answers.append(response.url))
 
     def open(self, address: str) -> Response | None:
         """Return when a chart, or the list, is drawn."""
@@ -109,6 +113,13 @@ class Visit:
     def settled(self) -> None:
         """Wait until all points of the range are drawn, not only the first look."""
         self.page.wait_for_selector(".trouble-panel table, .trouble-panel .empty")
+
+    def listening(self) -> None:
+        """Wait until the page hears of what is written: points of before it were answered, or are missed."""
+        until = time.monotonic() + START_SECONDS
+        while not any("/api/v1/events" in each for each in self.answers):
+            assert time.monotonic() < until, "the page does not listen"
+            self.page.wait_for_timeout(20)
 
     def over(self) -> dict[str, float]:
         """Where the plot itself lies, in CSS pixels."""

@@ -117,25 +117,28 @@ def test_every_range_is_drawn(visit, full_stage, last) -> None:
     now = time.time()
     full_stage.store.write(list(page_scene.instant(now // 2 * 2 - 2, now)))
     page = opened(visit)
-    page.locator(".ranges a", has_text=last).first.click()
+    with page.expect_response(lambda answer: "/api/v1/series" in answer.url and f"last={last}&" in answer.url):
+        page.locator(".ranges a", has_text=last).first.click()
     expect(page.locator(".ranges a[aria-current]")).to_contain_text(last)
-    page.wait_for_load_state("networkidle", timeout=10_000) if last in {"24h", "7d", "30d"} else None
+    visit.settled()
     assert page.locator(".message").is_hidden()
     assert visit.query()["last"] == last
     assert visit.complaints == []
 
 
-def test_any_range_can_be_entered(visit) -> None:
-    page = opened(visit)
-    page.locator(".custom summary").click()
-    begin = datetime.now(UTC) - timedelta(minutes=30)
-    clock = "seconds => new Date(seconds * 1000).toLocaleString('sv-SE').replace(' ', 'T')"
-    for name, moment in (("from", begin), ("to", begin + timedelta(minutes=10))):
-        page.locator(f".custom input[name={name}]").fill(page.evaluate(clock, moment.timestamp()))
-    page.get_by_role("button", name="Show").click()
-    page.wait_for_function("() => location.search.includes('from=')")
-    assert visit.query()["from"] == f"{begin:%Y-%m-%dT%H:%M:%S}.000Z"
-    assert span_seconds(visit) == 600
+def test_any_range_can_be_entered(browser, full_stage) -> None:
+    # Where no hour comes twice a year: of such a one nobody knows which is meant.
+    with visiting(browser, full_stage, timezone_id="Asia/Kolkata") as visit:
+        page = opened(visit)
+        page.locator(".custom summary").click()
+        begin = datetime.now(UTC) - timedelta(minutes=30)
+        clock = "seconds => new Date(seconds * 1000).toLocaleString('sv-SE').replace(' ', 'T')"
+        for name, moment in (("from", begin), ("to", begin + timedelta(minutes=10))):
+            page.locator(f".custom input[name={name}]").fill(page.evaluate(clock, moment.timestamp()))
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_function("() => location.search.includes('from=')")
+        assert visit.query()["from"] == f"{begin:%Y-%m-%dT%H:%M:%S}.000Z"
+        assert span_seconds(visit) == 600
 
 
 def test_half_a_range_earlier_and_later_come_back_to_the_same(visit) -> None:
@@ -290,6 +293,7 @@ def test_a_phone_shows_everything_without_sideways_scrolling(browser, full_stage
         assert not visit.is_too_wide()
         box = visit.over()
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 80)
+        page.locator(".readout").wait_for()
         readout = page.locator(".readout").bounding_box()
         assert readout["x"] >= 0
         assert readout["x"] + readout["width"] <= 360

@@ -117,7 +117,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
-    opened = Opened(browser, report, viewport={"width": 1280, "height": 900}, timezone_id="Asia/Tokyo", locale="en-GB")
+    opened = Opened(
+        browser,
+        report,
+        today=datetime(2026, 10, 1, tzinfo=UTC),
+        viewport={"width": 1280, "height": 900},
+        timezone_id="Asia/Tokyo",
+        locale="en-GB",
+    )
     yield opened
     opened.context.close()
 

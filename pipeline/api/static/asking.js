@@ -26,11 +26,15 @@ export function askStreams({ search, sort }, signal, limit = STREAMS, after = nu
   return ask("streams", { search, sort, limit, cursor: after }, signal);
 }
 
+/** The ladder as it stands. */
+export function askLadder({ stream, model, height }, signal) {
+  return ask("ladder", { stream, model, display_height: height }, signal);
+}
+
 /** The first look at a stream: its ladder, and its series in short. `isWhole`: there is no more to it. */
 export async function askFirst(view, signal) {
-  const { stream, model, height } = view;
   const [ladder, first] = await Promise.all([
-    ask("ladder", { stream, model, display_height: height }, signal),
+    askLadder(view, signal),
     askSeries(view, null, signal, FIRST_POINTS),
   ]);
   // A title has no clock: without bounds it is shown from begin to end, and only now we know that it is one.
@@ -41,11 +45,7 @@ export async function askFirst(view, signal) {
 
 /** The ladder as it stands, and the series of the range. */
 export async function askRange(view, live, signal) {
-  const { stream, model, height } = view;
-  const [ladder, answer] = await Promise.all([
-    ask("ladder", { stream, model, display_height: height }, signal),
-    askSeries(view, live, signal),
-  ]);
+  const [ladder, answer] = await Promise.all([askLadder(view, signal), askSeries(view, live, signal)]);
   return { ladder, answer, isWhole: true };
 }
 

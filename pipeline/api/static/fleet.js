@@ -58,6 +58,7 @@ export class FleetPage {
     this.#view = view;
     if (document.activeElement !== this.#parts.search) this.#parts.search.value = view.search;
     this.#wanted = STREAMS;
+    this.#isMoreDue = false;
     this.#head();
     this.#load();
   }
@@ -180,13 +181,19 @@ export class FleetPage {
       if (error.passing) this.#status.failed(error);
       else this.#teach(h("p", {}, h("strong", {}, error.title), ` ${error.detail}`));
     } finally {
-      if (!signal.aborted) this.#busy = false;
+      if (!signal.aborted) {
+        this.#busy = false;
+        if (this.#isMoreDue) this.#more();
+      }
     }
   }
 
   #busy = false;
+  #isMoreDue = false;
+  /** The end of the list came into sight while it was asked for: that is not told a second time. */
 
   #more() {
+    this.#isMoreDue = this.#busy;
     if (!this.#next || this.#busy) return;
     this.#wanted = this.#streams.length + STREAMS;
     this.#load();

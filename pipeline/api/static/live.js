@@ -18,8 +18,10 @@ export class Feed {
 
   /**
    * @param {string} stream
-   * @param {{point: Function, finding: Function, state: Function, missed: Function, away: Function, back: Function}} on
-   *   `missed`: something may have been sent while we were not there; all must be asked for anew
+   * @param {{begun: Function, point: Function, finding: Function, state: Function, missed: Function, away: Function,
+   *   back: Function}} on
+   *   `begun`: from now on all is heard; `missed`: something may have been sent while we were not there, and all must
+   *   be asked for anew
    */
   constructor(stream, on) {
     this.#stream = stream;
@@ -43,6 +45,7 @@ export class Feed {
       this.#wait = FIRST_WAIT_SECONDS;
       this.#on.back();
       if (this.#missed) this.#on.missed();
+      else this.#on.begun();
       this.#missed = false;
     });
     heard("point", this.#on.point);

@@ -1,7 +1,7 @@
 // The page of one stream: asks for what it shows, keeps it live, and hands it to chart, tables and pictures.
 
 import { Problem } from "./api.js";
-import { askFirst, askRange, askSeries, askTroubles, askVariants, askWorst, lastOf } from "./asking.js";
+import { askFirst, askLadder, askRange, askSeries, askTroubles, askVariants, askWorst, lastOf } from "./asking.js";
 import { TimeChart } from "./chart.js";
 import { controls } from "./controls.js";
 import { h } from "./dom.js";
@@ -237,6 +237,7 @@ export class StreamPage {
   #listen() {
     if (this.#feed || this.#closed || !this.live) return;
     this.#feed = new Feed(this.#view.stream, {
+      begun: () => this.#catchUp(),
       point: (point) => this.#arrived(point),
       finding: () => this.#later("troubles", SOON_SECONDS, () => this.#askTroubles()),
       missed: () => this.#load(),
@@ -247,6 +248,21 @@ export class StreamPage {
       away: () => this.#status.away("server"),
       back: () => this.#status.back("server"),
     });
+  }
+
+  /** What was written after it was asked for, and before it could be heard, is asked for. */
+  #catchUp() {
+    const { signal } = this.#asking;
+    return this.#tried(
+      "catch up",
+      signal,
+      () => this.#catchUp(),
+      async () => {
+        const { rungs } = await askLadder(this.#view, signal);
+        const isNew = (rung) => !(rung.start_seconds <= this.#latest.get(rung.rendition_id)?.start_seconds);
+        if (rungs.some(isNew)) this.#load();
+      },
+    );
   }
 
   #arrived(point) {
@@ -366,7 +382,7 @@ export class StreamPage {
     const chosen = this.#variants.length > 1 ? this.#chosen() : {};
     const key = JSON.stringify([
       this.#view,
-      this.#variants,
+      this.#variants.length > 1 ? this.#variants : [],
       this.#follows() ? "" : [from, to],
       document.documentElement.dataset.clock,
     ]);
