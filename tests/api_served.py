@@ -21,7 +21,7 @@ from workers.service.serve import listen, loops_of
 
 TOKEN = "a token of the tests, long enough"
 RUNGS = {"1080p": 6_000_000, "720p": 3_000_000, "360p": 800_000}
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 class Served:
@@ -30,7 +30,7 @@ class Served:
     def __init__(self, url: str, process: Process) -> None:
         self.url = url
         self.process = process
-        self.client = httpx.Client(base_url=url, timeout=30)
+        self.client = httpx.Client(base_url=url, timeout=WAIT_SECONDS)
 
     def get(self, path: str, /, **query: Any) -> httpx.Response:
         """Ask /api/v1/..., with `since` for `from`."""

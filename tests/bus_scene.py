@@ -61,7 +61,7 @@ def read(bus: LocalBus, topic: str, group: str = "reader") -> list[Message]:
     return messages
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for a condition; a test that waits for long has failed."""
     end = time.monotonic() + seconds
     while not condition():
@@ -254,7 +254,7 @@ class Run:
         self.wait()
 
     def wait(self) -> None:
-        self.thread.join(30.0)
+        self.thread.join(60.0)
         assert not self.thread.is_alive(), "the runner did not end"
         if self.error is not None:
             error, self.error = self.error, None
@@ -269,7 +269,7 @@ def running(*args: object, **kwargs: object) -> Iterator[Run]:
         yield run
     except BaseException:
         run.stop.set()
-        run.thread.join(30.0)
+        run.thread.join(60.0)
         raise
     run.end()
 

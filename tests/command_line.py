@@ -69,6 +69,15 @@ class Commands:
         return [sys.executable, "-m", "workers.cli.main", *map(str, words)]
 
 
+def points_of_state(state: Path, stream: str = "film") -> int:
+    """Return how many points are there; 0 also where the Redis of the folder does not answer."""
+    settings = RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
+    with closing(connect(settings)) as link, suppress(Unavailable):
+        queries = SeriesQueries(link, settings)
+        return sum(len(queries.points(stream, each, resolution="raw")) for each in queries.renditions(stream))
+    return 0
+
+
 def wait_for_points(count: int, settings: RedisSettings, stream: str = "film") -> None:
     """Return when so many points are there; asked for without a process for each question, which would take longer."""
     end = time.monotonic() + WAIT_SECONDS

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+import pytest
 from ingest_playlists import limits
 from origin import Answer, Origin
 
@@ -124,13 +125,17 @@ class Scene:
 class Stage:
     """An origin and a clock, and everything that was opened on them: a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow_least_seconds: float = 3600.0) -> None:
+        """`slow_least_seconds`: from which an origin is slow. How long an answer takes depends on the machine."""
+        self._slow_least_seconds = slow_least_seconds
         self.clock = Clock(START + 100.5)
         self.origin = Origin()
         self.origin.clock = self.clock
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        patched = self._stack.enter_context(pytest.MonkeyPatch.context())
+        patched.setattr("pipeline.ingest.dash_reading.SLOW_LEAST_SECONDS", self._slow_least_seconds)
         self._stack.enter_context(self.origin)
         return self
 

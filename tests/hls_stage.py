@@ -1,11 +1,13 @@
 """A live HLS presentation on a real origin, with a clock that a test moves: scripted playlists, looks, findings."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 from ingest_playlists import limits
 from origin import Origin
 
@@ -76,7 +78,15 @@ def rung(height: int) -> str:
 class Stage:
     """One origin and the presentation that follows it."""
 
-    def __init__(self, *, heights: Sequence[int] = (), uri: str = "/index.m3u8", **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        heights: Sequence[int] = (),
+        uri: str = "/index.m3u8",
+        slow_least_seconds: float = 3600.0,
+        **settings: Any,
+    ) -> None:
+        """`slow_least_seconds`: from which an origin is slow. How long an answer takes depends on the machine."""
         self.origin = Origin()
         self.clock = Clock()
         self.fetcher = Fetcher(limits(hosts=("127.0.0.1", "localhost")))
@@ -89,6 +99,8 @@ class Stage:
         if heights:
             self.origin.pages["/master.m3u8"] = master(heights)
         self.presentation = self.begin(**settings)
+        self._slow_least_seconds = slow_least_seconds
+        self._stack = ExitStack()
 
     def begin(self, **settings: Any) -> HlsPresentation:
         """Return a presentation of its own, as a new process would have it."""
@@ -98,14 +110,16 @@ class Stage:
         return self.presentation
 
     def __enter__(self) -> Self:
-        self.origin.__enter__()
+        patched = self._stack.enter_context(pytest.MonkeyPatch.context())
+        patched.setattr("pipeline.ingest.hls_checks.SLOW_LEAST_SECONDS", self._slow_least_seconds)
+        self._stack.enter_context(self.origin)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.fetcher.close()
-        self.origin.__exit__(kind, error, trace)
+        self._stack.close()
 
     def show(self, text: str | bytes | int, *heights: int) -> None:
         """Publish a playlist: of all rungs, or of those named."""

@@ -10,7 +10,7 @@ from pipeline.settings import FetchLimits
 
 
 def limits(**changes: object) -> FetchLimits:
-    return FetchLimits(**{"attempts": 1, "timeout_seconds": 2.0, **changes})
+    return FetchLimits(**{"attempts": 1, "timeout_seconds": 20.0, **changes})
 
 
 def find(

@@ -24,9 +24,12 @@ def _count(to: int) -> Iterator[tuple[int, int]]:
         yield number, os.getpid()
 
 
-def _count_with_times(to: int) -> Iterator[float]:
-    for _ in range(to):
-        yield time.monotonic()
+def _count_in_a_file(job: tuple[int, str]) -> Iterator[int]:
+    to, path = job
+    for number in range(to):
+        with open(path, "ab") as file:  # noqa: PTH123
+            file.write(b".")
+        yield number
 
 
 def _segfault(after: int) -> Iterator[int]:
@@ -85,7 +88,7 @@ def _modules(_: Any) -> Iterator[list[str]]:
 
 ACTIONS = {
     "count": _count,
-    "times": _count_with_times,
+    "count_in_a_file": _count_in_a_file,
     "segfault": _segfault,
     "killed": _killed,
     "leave": _leave,

@@ -1,5 +1,6 @@
 """A report in a real browser with the network off, and what its chart shows: texts and pixels of the canvas."""
 
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +20,11 @@ RECORD_TEXTS = """
 class Opened:
     """A report with everything that it complained about or asked for."""
 
-    def __init__(self, browser: Browser, path: Path, **context: object) -> None:
+    def __init__(self, browser: Browser, path: Path, *, today: datetime | None = None, **context: object) -> None:
+        """`today`: when it is read; of that day a time has no date."""
         self.context = browser.new_context(offline=True, **context)  # type: ignore[arg-type]
+        if today is not None:
+            self.context.clock.set_fixed_time(today)
         self.page: Page = self.context.new_page()
         self.messages: list[str] = []
         self.requests: list[str] = []

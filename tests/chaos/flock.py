@@ -11,8 +11,8 @@ from pathlib import Path
 
 STARTED = "--- started"
 READY = ("INFO Scoring ", "INFO Writing ")
-READY_SECONDS = 60.0
-STOP_SECONDS = 60.0
+READY_SECONDS = 180.0
+STOP_SECONDS = 120.0
 """After SIGTERM, on a busy machine; a process drains for 25 s at most."""
 
 

@@ -4,13 +4,15 @@ import gzip
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import pytest
-from api_served import TOKEN, Served, fill_film, fill_live, served, wait
+from api_served import TOKEN, WAIT_SECONDS, Served, fill_film, fill_live, served, wait
 from pydantic import SecretStr
 from services.redis_fixtures import Series
 
+from pipeline.api.rates import Rates
 from pipeline.api.tokens import tokens_of
 from pipeline.errors import UsageError
 from pipeline.settings import ApiSettings
@@ -205,7 +207,7 @@ def test_health_without_the_token_says_no_more_than_how_it_is(guarded: Served) -
 
 
 def test_a_browser_logs_in_once(guarded: Served) -> None:
-    browser = httpx.Client(base_url=guarded.url, headers={"Accept": "text/html"})
+    browser = httpx.Client(base_url=guarded.url, headers={"Accept": "text/html"}, timeout=WAIT_SECONDS)
     first = browser.get("/?stream=a%26b&last=1h")
     assert (first.status_code, first.headers["location"]) == (303, "/login?next=%2F%3Fstream%3Da%2526b%26last%3D1h")
     assert browser.get(first.headers["location"]).status_code == 200
@@ -245,7 +247,9 @@ def test_a_session_cannot_be_made_up(guarded: Served, forged: str) -> None:
     assert guarded.client.get("/api/v1/streams", headers={b"Cookie": cookie}).status_code == 401
 
 
-def test_tokens_cannot_be_tried_without_end(series7: Series) -> None:
+def test_tokens_cannot_be_tried_without_end(series7: Series, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a clock that stands still: a slow machine would be given another try.
+    monkeypatch.setattr("pipeline.api.login.Rates", partial(Rates, now_seconds=lambda: 0.0))
     with served(series7.settings, token=TOKEN, logins_per_minute=3) as api:
         tried = [api.client.post("/session", data={"token": f"guess {number}"}).status_code for number in range(5)]
         assert tried == [303, 303, 303, 429, 429]
@@ -309,8 +313,9 @@ def test_requests_are_counted_by_endpoint_and_status(api: Served) -> None:
 
 
 def test_a_client_that_asks_nothing_is_hung_up_on(series7: Series, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "SILENT_SECONDS", 0.3)
     with served(series7.settings) as api:
+        # Now only: who asks whether the server is up may be as slow as it likes.
+        monkeypatch.setattr(serve, "SILENT_SECONDS", 0.3)
         host, _, port = api.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(b"GET /api/v1/streams HTTP/1.1\r\nHost:")

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -283,11 +283,12 @@ def test_incidents_tell_what_went_wrong(api: Served, series7: Series) -> None:
 
 
 def test_annotations_are_written_read_and_removed(api: Served) -> None:
-    note = {"stream_id": "news", "text": "new preset", "tags": ["encoder"], "start_at": "2026-03-01T20:00:00Z"}
+    start = datetime.now(UTC)  # they are kept for two years
+    note = {"stream_id": "news", "text": "new preset", "tags": ["encoder"], "start_at": start.isoformat()}
     made = api.client.post("/api/v1/annotations", json=note)
     assert made.status_code == 201
     assert api.json("annotations", stream="news")["annotations"] == [made.json()]
-    assert api.json("annotations", stream="news", since="2026-03-02T00:00:00Z")["annotations"] == []
+    assert api.json("annotations", stream="news", since=(start + timedelta(days=1)).isoformat())["annotations"] == []
     query = {"stream": "news", "id": made.json()["annotation_id"]}
     assert api.client.delete("/api/v1/annotations", params=query).status_code == 204
     assert api.client.delete("/api/v1/annotations", params=query).status_code == 404

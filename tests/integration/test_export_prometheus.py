@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from command_line import Commands
+from command_line import WAIT_SECONDS, Commands
 from pydantic import SecretStr, ValidationError
 from score_factory import scored
 from series_factory import point, points
@@ -409,7 +409,7 @@ def test_scores_from_kafka_are_written_and_what_prometheus_missed_comes_when_it_
 
 
 def until_written(prometheus: Prometheus, count: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + WAIT_SECONDS
     while sum(map(len, written(prometheus).values())) < count:
         assert time.monotonic() < end, written(prometheus)
         time.sleep(0.1)

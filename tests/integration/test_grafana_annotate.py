@@ -13,6 +13,7 @@ from pathlib import Path
 
 import page_scene
 import pytest
+from command_line import WAIT_SECONDS
 from grafana_server import ADMIN, EDITOR, VIEWER, Fault, GrafanaServer
 from page_scene import NEWS, manifest_finding
 from pydantic import SecretStr
@@ -180,7 +181,7 @@ def test_a_missing_permission_is_said_by_its_name(desk: Desk) -> None:
 
 
 def test_the_incidents_of_a_live_stream_are_noted_once_while_time_goes_on(desk: Desk, series7: Series) -> None:
-    begin = time.time() - 3600
+    begin = NOW - 3600
     written = 0.0
     source = NoteSource(series7.queries, DAY, lambda: begin + written)
     starved = {page_scene.STARVED[0]: page_scene.LADDER[page_scene.STARVED[0]], "1080p": page_scene.LADDER["1080p"]}
@@ -219,7 +220,7 @@ def annotate(series: Series, url: str, folder: Path, token: str = EDITOR) -> Ite
 
 
 def wait(ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + WAIT_SECONDS
     while not ready():
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -265,7 +266,7 @@ def test_a_grafana_that_is_away_is_waited_for(series7: Series, tmp_path: Path) -
 
 def test_a_wrong_token_ends_the_process_with_what_to_do(series7: Series, tmp_path: Path) -> None:
     with GrafanaServer() as server, annotate(series7, server.url, tmp_path, "glsa_wrong") as process:
-        assert process.wait(60) == 2
+        assert process.wait(WAIT_SECONDS) == 2
     assert "does not accept the token" in next(tmp_path.glob("*.log")).read_text()
     assert ADMIN not in next(tmp_path.glob("*.log")).read_text()
 

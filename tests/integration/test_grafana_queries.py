@@ -41,7 +41,7 @@ from schemas import Basis, ManifestFindingKind
 
 STREAM = 'sport & "news" {1}/é'
 TOKEN = "the token of our own API"
-RATE_INTERVAL = "10s"
+RATE_INTERVAL = "30s"
 DASHBOARDS = dashboards(Site())
 PAST_SECONDS = 3600.0
 

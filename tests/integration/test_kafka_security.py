@@ -53,6 +53,13 @@ class TokenServer(BaseHTTPRequestHandler):
         return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
 
 
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
 def token_url() -> Iterator[str]:
     TokenServer.asked, TokenServer.life_seconds, TokenServer.status = [], 300.0, 200
@@ -73,8 +80,6 @@ def with_sasl(broker: Broker, mechanism: str, token_url: str, password: str = PA
         password=SecretStr(password),
         oauth_token_url=token_url,
         oauth_scope="kafka",
-        request_seconds=20,
-        session_seconds=6,
     )
 
 
@@ -173,11 +178,14 @@ def test_settings_that_cannot_work_are_named(settings: KafkaSettings, names: str
 
 
 def test_a_token_is_kept_while_it_is_fresh_and_replaced_before_it_expires(broker: Broker, token_url: str) -> None:
-    TokenServer.life_seconds = 2.0
-    provider = ClientCredentials(with_sasl(broker, "OAUTHBEARER", token_url))
+    TokenServer.life_seconds = 100.0
+    clock = Clock()
+    provider = ClientCredentials(with_sasl(broker, "OAUTHBEARER", token_url), clock)
 
-    first, same = provider.token(), provider.token()
-    time.sleep(1.6)
+    first = provider.token()
+    clock.seconds += 70
+    same = provider.token()
+    clock.seconds += 10
     second = provider.token()
 
     assert first == same
@@ -186,13 +194,14 @@ def test_a_token_is_kept_while_it_is_fresh_and_replaced_before_it_expires(broker
 
 
 def test_a_token_server_that_is_away_does_not_matter_until_the_token_expires(broker: Broker, token_url: str) -> None:
-    TokenServer.life_seconds = 12.0
-    provider = ClientCredentials(with_sasl(broker, "OAUTHBEARER", token_url))
+    TokenServer.life_seconds = 100.0
+    clock = Clock()
+    provider = ClientCredentials(with_sasl(broker, "OAUTHBEARER", token_url), clock)
     first = provider.token()
     TokenServer.status = 503
-    time.sleep(9.8)  # it asks for another after four fifths
+    clock.seconds += 90  # it asks for another after three quarters
     kept = provider.token()
-    time.sleep(2.4)
+    clock.seconds += 11
 
     assert kept == first
     with pytest.raises(Unavailable, match="503"):

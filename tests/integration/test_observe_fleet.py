@@ -98,7 +98,8 @@ def test_what_is_left_out_is_counted() -> None:
     assert (told["rungwatch_fleet_streams"], told["rungwatch_fleet_left_out_streams"]) == (8, 7)
 
 
-def test_a_second_scraper_at_the_same_time_costs_no_second_look() -> None:
+def test_a_second_scraper_at_the_same_time_costs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.observe.fleet.FRESH_SECONDS", 3600.0)
     looks = []
     metrics = Metrics("1.2.3")
     FleetMetrics(metrics, lambda: looks.append(1) or Fleet(()))  # type: ignore[func-returns-value]
@@ -175,7 +176,7 @@ def test_what_lasts_stays_open_and_what_happened_is_soon_past(
 
 
 def test_a_redis_that_goes_and_comes_is_a_zero_and_a_one(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    settings = RedisSettings(url=SecretStr(redis.url), timeout_seconds=1)
+    settings = RedisSettings(url=SecretStr(redis.url))
     with closing(connect(settings)) as link:
         SeriesStore(link, settings).write([point(time.time(), stream="news")])
         metrics = Metrics("1.2.3")

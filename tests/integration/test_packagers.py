@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -33,7 +33,7 @@ from workers.service.follow import Follower
 from workers.service.sources import SourceSpec
 
 SECONDS, FRAME_RATE = 6, 10
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 120.0
 FFMPEG = (
     *(
         "-nostdin",
@@ -62,7 +62,10 @@ SHAKA = {"shaka-hls": "master.m3u8", "shaka-dash": "live.mpd"} if shaka_packager
 NAMES = (*MUXED, *SHAKA)
 ENDLESS = ("ffmpeg-dash-duration", *SHAKA)
 """These do not say that they are over; segments that follow from the clock alone are told beyond the end."""
-NOT_YET_SECONDS = 2.0
+NOT_YET_SECONDS = 30.0
+"""An encoder that gets no time is late by the clock."""
+PAUSE_SECONDS = 1.5
+"""Of the segments, which last a second each: who writes nothing for longer may be called stale."""
 
 
 def last(name: str) -> int:
@@ -86,6 +89,8 @@ class Taken:
         self.data: dict[str, list[bytes]] = defaultdict(list)
         self.findings: dict[str, list[ManifestFinding]] = defaultdict(list)
         self.failures: list[str] = []
+        self.written: dict[str, set[float]] = defaultdict(set)
+        """When the playlist or manifest was written, as its file says."""
 
     def event(self, event: SegmentReady) -> bool:
         until = time.monotonic() + NOT_YET_SECONDS
@@ -95,12 +100,16 @@ class Taken:
                 break
             except NotFound:
                 # By the clock it is there already; beyond the end it never comes.
-                if time.monotonic() > until:
+                if time.monotonic() > until or event.segment.number > last(event.stream_id):
                     return False
                 time.sleep(0.1)
         self.events[event.stream_id].append(event)
         self.data[event.stream_id].append(data)
         return True
+
+    def has_paused(self, name: str) -> bool:
+        """Whether the packager itself wrote nothing for long, as it does where a busy machine gives it no time."""
+        return any(after - before > PAUSE_SECONDS for before, after in pairwise(sorted(self.written[name])))
 
     def is_complete(self, name: str) -> bool:
         """Whether the last segment of one that does not say so is there."""
@@ -151,6 +160,8 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     paths = {name: f"{name}/{file}" for name, (file, _) in MUXED.items()}
     paths |= {name: f"shaka/{file}" for name, file in SHAKA.items()}
     limits = FetchLimits(hosts=("127.0.0.1",))
+    if SHAKA:
+        shaka_packager.program()  # fetched before anything runs, as that may take longer than all of it
     with ExitStack() as stack:
         server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -167,6 +178,9 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
 
         def is_done() -> bool:
             there = [name for name, path in paths.items() if (folder / path).exists()]
+            for name in there:
+                with suppress(FileNotFoundError):  # just being replaced
+                    sink.written[name].add((folder / paths[name]).stat().st_mtime)
             follower.set_sources([SourceSpec(id=name, url=f"{url}/{paths[name]}") for name in there])
             over = [each for each in follower.states() if each.state == "ended" or sink.is_complete(each.id)]
             return len(over) == len(paths)
@@ -210,7 +224,9 @@ def test_every_segment_of_a_packager_decodes_to_all_its_pictures(taken: Taken, n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_wrong_with_what_a_packager_publishes(taken: Taken, name: str) -> None:
-    # It is stale once the encoder has gone and nobody says so.
-    told = [f.text for f in taken.findings[name] if not (name in ENDLESS and f.kind is ManifestFindingKind.STALE)]
-    assert told == []
+    # It is stale once the encoder has gone and nobody says so. How quick the answers are is up to our own server.
+    excused = {ManifestFindingKind.SLOW_ORIGIN}
+    if name in ENDLESS or taken.has_paused(name):
+        excused.add(ManifestFindingKind.STALE)
+    assert [found.text for found in taken.findings[name] if found.kind not in excused] == []
     assert [failure for failure in taken.failures if failure.startswith(f"{name}:")] == []

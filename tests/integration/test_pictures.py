@@ -147,7 +147,8 @@ def test_only_what_may_be_among_the_worst_is_sent(series7: Series, some_clip: Sc
 
 
 def test_a_fault_is_kept_before_what_is_only_bad(series7: Series, some_clip: Scored) -> None:
-    settings = PictureSettings(each_hour=1)
+    # All are sent, also where the first is kept, and known to be worse, before the second is there.
+    settings = PictureSettings(each_hour=1, newest_seconds=0.0)
     with keeping(series7.link, series7.settings, settings, Counted()) as pictures:
         pictures.take(_of(some_clip, scored(85, 0, findings=[frozen(0.0, 4.0)])))
         pictures.take(_of(some_clip, scored(20, 1)))
@@ -191,7 +192,7 @@ def test_a_redis_that_is_away_holds_nothing_up_and_is_told_once(
         begin = time.monotonic()
         for number in range(500):
             pictures.take(_of(some_clip, scored(50, number)))
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 60, "half a second for each would be 250"
         _settled(seen, 500)
     assert seen.fates["kept"] == 0
     assert seen.fates["failed"] > 0

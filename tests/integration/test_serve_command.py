@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from api_served import TOKEN, Listener, fill_film, fill_live, wait
+from api_served import TOKEN, WAIT_SECONDS, Listener, fill_film, fill_live, wait
 from command_line import Commands
 from pydantic import SecretStr
 from series_factory import point
@@ -36,9 +37,14 @@ def serving(commands: Commands, folder: Path, *words: str | Path) -> Iterator[tu
         yield found[1], process
 
 
+def get(url: str, **more: Any) -> httpx.Response:
+    """Ask with more patience than the five seconds that httpx has."""
+    return httpx.get(url, timeout=WAIT_SECONDS, **more)
+
+
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}healthz").status_code == 200
+        return get(f"{url}healthz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -55,12 +61,12 @@ def commands_for(folder: Path, series: Series, **environment: str) -> Commands:
 def test_it_serves_the_page_the_api_and_its_metrics_until_it_is_told_to_stop(tmp_path: Path, series7: Series) -> None:
     fill_live(series7)
     with serving(commands_for(tmp_path, series7), tmp_path) as (url, process):
-        assert "<html" in httpx.get(url).text
-        assert httpx.get(f"{url}api/v1/streams").json()["total"] == 1
-        metrics = httpx.get(f"{url}metrics").text
+        assert "<html" in get(url).text
+        assert get(f"{url}api/v1/streams").json()["total"] == 1
+        metrics = get(f"{url}metrics").text
         assert "rungwatch_build_info" in metrics
         assert "rungwatch_http_requests_total" in metrics
-        assert httpx.get(f"{url}readyz").json() == {"ready": True, "checks": {"redis": "ok"}}
+        assert get(f"{url}readyz").json() == {"ready": True, "checks": {"redis": "ok"}}
         with Listener(url, (), None) as client:
             client.until("state")
             begin = time.monotonic()
@@ -88,8 +94,8 @@ def test_with_a_token_it_is_opened_to_others_and_asks_for_it(tmp_path: Path, ser
     commands = commands_for(tmp_path, series7, RUNGWATCH_API_TOKEN=TOKEN)
     with serving(commands, tmp_path, "--host", "0.0.0.0") as (said, _):
         url = said.replace("0.0.0.0", "127.0.0.1")
-        assert httpx.get(f"{url}api/v1/streams").status_code == 401
-        assert httpx.get(f"{url}api/v1/streams", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert get(f"{url}api/v1/streams").status_code == 401
+        assert get(f"{url}api/v1/streams", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     [log] = tmp_path.glob("serve-*.log")
     assert TOKEN not in log.read_text()
 
@@ -110,22 +116,22 @@ def test_what_watch_stored_is_served_when_nobody_watches(tmp_path: Path, series7
         with closing(connect(settings)) as link:
             SeriesStore(link, settings).write([point(0, stream="film")])
     with serving(Commands(tmp_path), tmp_path, "--state", state) as (url, _):
-        assert [each["stream_id"] for each in httpx.get(f"{url}api/v1/streams").json()["streams"]] == ["film"]
+        assert [each["stream_id"] for each in get(f"{url}api/v1/streams").json()["streams"]] == ["film"]
 
 
 def test_a_redis_that_comes_later_is_waited_for(tmp_path: Path) -> None:
     port = free_port()
     commands = Commands(tmp_path, RUNGWATCH_REDIS_URL=f"redis://127.0.0.1:{port}/0", RUNGWATCH_REDIS_PREFIX="late")
     with serving(commands, tmp_path) as (url, _):
-        answer = httpx.get(f"{url}api/v1/streams")
+        answer = get(f"{url}api/v1/streams")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:rungwatch:problem:unavailable")
-        assert httpx.get(url).status_code == 200  # the page says so
+        assert get(url).status_code == 200  # the page says so
         with RedisServer(port=port) as server:
-            wait(lambda: httpx.get(f"{url}readyz").status_code == 200, "it is ready")
+            wait(lambda: get(f"{url}readyz").status_code == 200, "it is ready")
             settings = RedisSettings(url=SecretStr(server.url), prefix="late")
             with closing(connect(settings)) as link:
                 SeriesStore(link, settings).write([point(0, stream="film")])
-            assert httpx.get(f"{url}api/v1/streams").json()["total"] == 1
+            assert get(f"{url}api/v1/streams").json()["total"] == 1
 
 
 def test_help_teaches(tmp_path: Path) -> None:
@@ -148,7 +154,7 @@ def test_https_is_served_with_a_certificate(tmp_path: Path, series7: Series) -> 
 
         def total() -> bool:
             try:
-                return bool(httpx.get(f"{url[1]}api/v1/streams", verify=trusted).json()["total"] == 1)
+                return bool(get(f"{url[1]}api/v1/streams", verify=trusted).json()["total"] == 1)
             except httpx.TransportError:
                 return False
 

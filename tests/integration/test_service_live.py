@@ -24,7 +24,8 @@ from workers.simulate import Origin
 
 @pytest.fixture
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    with Origin(make_encodes(tmp_path_factory.getbasetemp())) as made:
+    # A minute of segments, kept for three: what a busy machine comes late to must still be there.
+    with Origin(make_encodes(tmp_path_factory.getbasetemp()), window=30) as made:
         yield made
 
 
@@ -64,7 +65,7 @@ def test_watch_serves_the_page_and_the_api_over_what_it_finds(tmp_path: Path, or
         wait_for_state(tmp_path / "state", 3, stream_of(tmp_path / "state"))
         [log] = tmp_path.glob("watch-*.log")
         [url] = re.findall(r"the page: (http://\S+/)", log.read_text())
-        with httpx.Client(base_url=url, trust_env=False) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=WAIT_SECONDS) as client:
             assert "<title>Rungwatch" in client.get("/").text
             [stream] = client.get("/api/v1/streams").json()["streams"]
             ladder = client.get("/api/v1/ladder", params={"stream": stream["stream_id"]}).json()
@@ -104,8 +105,9 @@ def test_a_fault_is_found_while_the_stream_is_followed_over_kafka(
         commands.running("ingest", origin.hls_url, "--state", tmp_path / "state", "--late-seconds", "600") as ingest,
     ):
         wait_for(commands, 6, "live")
-        origin.fault("stale", seconds=8)
+        fault = origin.fault("stale", seconds=300)
         wait_for_finding(commands, ManifestFindingKind.STALE)
+        origin.clear(fault.fault_id)
         wait_for(commands, 15, "live")
         ingest.send_signal(signal.SIGTERM)
         assert ingest.wait(60) == 0
@@ -127,13 +129,15 @@ def wait_for_finding(commands: Commands, kind: ManifestFindingKind) -> None:
 
 def test_check_finds_what_is_wrong_and_says_so_in_its_exit_code(tmp_path: Path, origin: Origin) -> None:
     alone = Commands(tmp_path)
-    sound = alone.run("check", origin.hls_url, "--for", "4")
+    # Nobody is slow who answers within a segment: with such long ones a busy machine is not.
+    with Origin(make_encodes(tmp_path, segment_seconds=10.0, loop_seconds=20.0)) as long_segments:
+        sound = alone.run("check", long_segments.hls_url, "--for", "4")
     assert (sound.returncode, sound.stdout) == (0, "")
     assert "no findings" in sound.stderr
-    origin.fault("stale", seconds=30)
+    origin.fault("stale", seconds=300)
     broken = alone.run("check", origin.hls_url, "--for", "9", "--format", "json")
     assert broken.returncode == 3
-    assert json.loads(broken.stdout.splitlines()[0])["kind"] == "stale"
+    assert "stale" in {json.loads(line)["kind"] for line in broken.stdout.splitlines()}
     assert alone.run("check", f"{origin.url}/nothing.m3u8").returncode == 4
 
 

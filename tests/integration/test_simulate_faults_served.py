@@ -52,9 +52,14 @@ def _errors(viewer) -> bool:
 
 
 def _slow(viewer) -> bool:
+    # One quick answer is proof enough that nothing is held back: a busy machine takes long over any of them.
+    return all(_seconds_for_an_answer(viewer) >= 0.2 for _ in range(5))
+
+
+def _seconds_for_an_answer(viewer) -> float:
     started = time.monotonic()
     viewer.get("96p/init.mp4")
-    return time.monotonic() - started >= 0.2
+    return time.monotonic() - started
 
 
 def _time_jump(viewer) -> bool:

@@ -12,16 +12,26 @@ from command_line import WAIT_SECONDS, Commands
 from simulate_factory import make_encodes
 
 from pipeline.series import EmbeddedRedis
+from schemas import ManifestFindingKind
 from workers.simulate import Origin
+
+MANIFEST = {kind.value for kind in ManifestFindingKind}
+
+
+def streams(client: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/api/v1/streams").json()["streams"]
+    return found
+
+
+def seen(incidents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that are in the pictures: on a busy machine the origin may be slow as well, and that is told."""
+    return [each for each in incidents if each["cause"] not in MANIFEST]
 
 
 def told(client: httpx.Client) -> list[dict[str, Any]]:
-    """Return the incidents of the first stream; none: there is no stream yet."""
-    streams = client.get("/api/v1/streams").json()["streams"]
-    found: list[dict[str, Any]] = []
-    if streams:
-        found = client.get("/api/v1/incidents", params={"stream": streams[0]["stream_id"]}).json()["incidents"]
-    return found
+    """Return the incidents in the pictures of the only stream."""
+    asked = {"stream": streams(client)[0]["stream_id"]}
+    return seen(client.get("/api/v1/incidents", params=asked).json()["incidents"])
 
 
 def page_of(folder: Path) -> str:
@@ -43,8 +53,11 @@ def test_a_source_that_stands_still_is_told_once_by_everybody(tmp_path: Path) ->
         commands.running("watch", "--page", "0", origin.hls_url, "--state", state, "--late-seconds", "600") as watching,
     ):
         with httpx.Client(base_url=page_of(tmp_path), trust_env=False, timeout=WAIT_SECONDS) as client:
-            origin.fault("frozen", seconds=14)
             end = time.monotonic() + WAIT_SECONDS
+            while not streams(client):  # else it may stand still before anybody follows it
+                assert time.monotonic() < end, "nothing was scored"
+                time.sleep(0.2)
+            origin.fault("frozen", seconds=14)
             while not (found := told(client)):
                 assert time.monotonic() < end, "it was not told"
                 time.sleep(0.5)
@@ -57,6 +70,6 @@ def test_a_source_that_stands_still_is_told_once_by_everybody(tmp_path: Path) ->
         assert sent.stdout.count("The source stands still") == 1
         reported = commands.run("report", incident["stream_id"], "--redis", url, "--format", "json", "--out", "-")
         assert reported.returncode == 0, reported.stderr
-        assert [each["cause"] for each in json.loads(reported.stdout)["incidents"]] == ["still"]
+        assert [each["cause"] for each in seen(json.loads(reported.stdout)["incidents"])] == ["still"]
         watching.send_signal(signal.SIGTERM)
         assert watching.wait(60) == 0

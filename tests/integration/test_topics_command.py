@@ -47,10 +47,9 @@ def test_more_partitions_than_there_are_is_a_difference(broker: Broker) -> None:
 
 
 def test_a_kafka_that_is_away_is_exit_code_4_and_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        address = f"127.0.0.1:{nobody.getsockname()[1]}"
-
-    checked = rungwatch("check", bootstrap=address)
+    with socket.socket() as nobody:  # bound, and not listening: it refuses, and nobody else is given the port
+        nobody.bind(("127.0.0.1", 0))
+        checked = rungwatch("check", bootstrap=f"127.0.0.1:{nobody.getsockname()[1]}")
 
     assert checked.returncode == 4
     assert checked.stderr.startswith("rungwatch: Kafka at")

@@ -16,8 +16,8 @@ from typing import Self
 
 from services import kafka_security
 from services.kafka_jars import ServiceError, command, jars
+from services.redis_server import HOST, free_port
 
-HOST = "127.0.0.1"
 READY_SECONDS = 180.0
 """Two seconds on an idle machine; one that builds and tests was seen to take 80."""
 
@@ -58,7 +58,7 @@ class Broker:
         self._is_temporary = folder is None
         self._folder = folder or Path(tempfile.mkdtemp(prefix="rungwatch-kafka-"))
         names = ["PLAIN", "CONTROLLER", *(("SASL", "TLS", "BOTH") if secure else ())]
-        self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        self._ports = {name: free_port() for name in names}
         if port:
             self._ports["PLAIN"] = port
         self._secure = secure
@@ -197,9 +197,3 @@ def answers(host: str, port: int) -> bool:
         reply = connection.recv(10, socket.MSG_WAITALL)
         return len(reply) == 10 and struct.unpack(">iih", reply)[1:] == (1, 0)
     return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]

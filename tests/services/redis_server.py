@@ -85,7 +85,7 @@ class RedisServer:
         """Return when the server answers; a new cluster node owns no slots yet, see `own_slots`."""
         assert self._process is None, "it runs already"
         port = ("--port", "0", "--tls-port", str(self.port), *self.tls) if self.tls else ("--port", str(self.port))
-        cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") if self.cluster else ()
+        cluster = ("--cluster-enabled", "yes") if self.cluster else ()
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self.binary), *self.config(), *port, *cluster, *self._options],
@@ -177,13 +177,29 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """Return a port that is free now, with 10,000 above it free for the bus of a cluster as far as numbers go."""
+    """Return a free port, with that 10,000 above it free as well, for the bus of a cluster.
+
+    For a minute nobody else is given them who asks for any port, here or in another process.
+    """
     while True:
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as bus:
             probe.bind((HOST, 0))
             port: int = probe.getsockname()[1]
-        if port <= 55_000:
-            return port
+            try:
+                bus.bind((HOST, port + 10_000))
+            except (OSError, OverflowError):
+                continue
+            keep(probe)
+            keep(bus)
+        return port
+
+
+def keep(bound: socket.socket) -> None:
+    """Leave a connection in TIME_WAIT on a port: who asks for this port, with SO_REUSEADDR as servers do, has it."""
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.listen()
+    with socket.create_connection(bound.getsockname()):
+        bound.accept()[0].close()
 
 
 def accepts(port: int) -> bool:

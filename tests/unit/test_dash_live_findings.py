@@ -278,9 +278,7 @@ def test_a_rung_that_cannot_be_read_is_told_and_the_others_go_on(stage: Stage) -
     assert {s.rendition_id for s in live.segments} == {"a"}
 
 
-def test_a_slow_manifest_is_told_until_it_is_fast_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ingest.dash_reading.SLOW_LEAST_SECONDS", 0.25)
-
+def test_a_slow_manifest_is_told_until_it_is_fast_again() -> None:
     def slow(step: int) -> Callable[[dict[str, str]], str]:
         def answer(_: dict[str, str]) -> str:
             time.sleep(0.3)
@@ -288,16 +286,17 @@ def test_a_slow_manifest_is_told_until_it_is_fast_again(stage: Stage, monkeypatc
 
         return answer
 
-    live = stage.open(listed())
-    live.look()
-    for step in range(1, 4):
-        live.look(2, slow(step))
-    assert live.kinds() == [Kind.SLOW_ORIGIN]
-    for step in range(4, 60):
-        live.look(2, listed(step))
-        if live.kinds(over=True):
-            break
-    assert live.kinds(over=True)[:1] == [Kind.SLOW_ORIGIN]
+    with Stage(slow_least_seconds=0.25) as stage:
+        live = stage.open(listed())
+        live.look()
+        for step in range(1, 4):
+            live.look(2, slow(step))
+        assert live.kinds() == [Kind.SLOW_ORIGIN]
+        for step in range(4, 60):
+            live.look(2, listed(step))
+            if live.kinds(over=True):
+                break
+        assert live.kinds(over=True)[:1] == [Kind.SLOW_ORIGIN]
 
 
 def test_findings_have_the_same_id_after_a_restart(stage: Stage) -> None:

@@ -126,7 +126,7 @@ def test_in_a_process_that_stays_a_failed_source_is_opened_again() -> None:
         tries.append(source.id)
         if len(tries) < 3:
             raise BadPlaylist("not yet a playlist")
-        return Scripted([update("late", 0)])
+        return Scripted([update("late", 0), update("late")])
 
     kept = Kept()
     with running(Follower(opened, kept)) as follower:

@@ -18,6 +18,8 @@ from pipeline.ingest.open import open_presentation
 
 MIB = 1 << 20
 MOST_SECONDS = 20.0
+"""Of this process: what others compute on the machine does not count."""
+MOST_WAIT_SECONDS = 180.0
 MOST_BYTES = 192 * MIB
 LOOKS = 3
 
@@ -355,7 +357,7 @@ def test_harm_is_refused(case: Case, site: Site) -> None:
     said: list[str] = []
     published = 0
     tracemalloc.start()
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     try:
         with Fetcher(settings, sleep=lambda _: None) as fetcher:
             presentation = open_presentation(site.named.url("/x"), "hostile", fetcher, settings)
@@ -367,10 +369,11 @@ def test_harm_is_refused(case: Case, site: Site) -> None:
     except (Rejected, Transient) as error:
         said.append(str(error))
     finally:
-        took, (_, most) = time.monotonic() - started, tracemalloc.get_traced_memory()
+        took, (_, most) = time.process_time() - worked, tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert site.inside.asked == []
     assert took < MOST_SECONDS and most < MOST_BYTES, (took, most)
+    assert time.monotonic() - started < MOST_WAIT_SECONDS
     if case.goes_on and not said:
         return
     assert said, f"nothing was said; {published} segments"

@@ -5,19 +5,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import isolation_targets
 import pytest
 
+from pipeline.decode import isolate
 from pipeline.decode.isolate import IsolatedPool, RemoteTracebackError
 from pipeline.errors import DecoderFailed, Encrypted, LimitExceeded
 from pipeline.settings import DecodeLimits
 
 Pool = IsolatedPool[tuple[str, Any], Any]
-LIMITS = DecodeLimits(max_seconds=2, max_memory_bytes=1 << 30)
+LIMITS = DecodeLimits(max_seconds=60, max_memory_bytes=1 << 30)
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def a_busy_process_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolate, "_STOP_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +81,13 @@ def test_a_crash_tells_where_it_happened(pool: Pool) -> None:
 
 
 def test_a_hang_is_ended(pool: Pool) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool, "_limits", LIMITS.model_copy(update={"max_seconds": 2.0}))
+        stream = pool.submit(("hang", 0))
     began = time.monotonic()
     with pytest.raises(DecoderFailed, match="gave no result for 2 s and was ended"):
-        list(pool.submit(("hang", 1)))
-    assert time.monotonic() - began < 6
+        next(stream)
+    assert time.monotonic() - began < PATIENCE_SECONDS  # of the 600 s that it would take
 
 
 def test_more_memory_than_allowed_is_a_limit(pool: Pool) -> None:
@@ -109,13 +119,15 @@ def test_a_job_that_cannot_be_sent_harms_nobody(pool: Pool) -> None:
         pool.submit(("count", threading.Lock()))
 
 
-def test_at_most_two_results_are_made_ahead(pool: Pool) -> None:
-    stream = pool.submit(("times", 6))
+def test_at_most_two_results_are_made_ahead(pool: Pool, tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    stream = pool.submit(("count_in_a_file", (6, str(path))))
     next(stream)
+    wait_until(lambda: path.stat().st_size >= 3)
     time.sleep(0.5)
-    resumed = time.monotonic()
-    later = [made - resumed for made in stream]
-    assert [made < 0 for made in later] == [True, True, False, False, False]
+    assert path.stat().st_size == 3
+    assert list(stream) == [1, 2, 3, 4, 5]
+    assert path.stat().st_size == 6
 
 
 def test_a_stream_can_be_closed_early(pool: Pool) -> None:
@@ -125,7 +137,8 @@ def test_a_stream_can_be_closed_early(pool: Pool) -> None:
     assert next(pool.submit(("count", 1)))[1] == process
 
 
-def test_a_stream_that_will_not_stop_is_ended(pool: Pool) -> None:
+def test_a_stream_that_will_not_stop_is_ended(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolate, "_STOP_SECONDS", 0.5)
     stream = pool.submit(("hang", 1))
     assert next(stream) == 0
     stream.close()
@@ -211,8 +224,18 @@ def test_processes_end_with_their_parent() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     process = int(ran.stdout)
-    for _ in range(50):
-        if not Path(f"/proc/{process}").exists() or "State:\tZ" in Path(f"/proc/{process}/status").read_text():
-            return
-        time.sleep(0.1)
-    pytest.fail("the process outlived its parent by 5 s")
+    wait_until(lambda: has_ended(process))
+
+
+def has_ended(process: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

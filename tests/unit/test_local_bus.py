@@ -4,12 +4,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from bus_scene import GROUP, TOPIC, Listening, bus_with, read, send, until
 
 from pipeline.errors import Unavailable, UsageError
-from pipeline.stream import LocalBus, Partition, Publication
+from pipeline.stream import LocalBus, Partition, Publication, local
 
 
 def polled(consumer, count, seconds=10.0):
@@ -143,13 +144,16 @@ def test_what_was_not_committed_comes_again():
     assert [message.value for message in again] == [b"b", b"c"]
 
 
-def test_of_a_partition_that_is_not_ours_nothing_is_committed():
-    bus = bus_with(["a"], session_seconds=0.2)
+def test_of_a_partition_that_is_not_ours_nothing_is_committed(monkeypatch):
+    moments = [0.0]
+    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: moments[-1]))
+    bus = bus_with(["a"], session_seconds=10.0)
     listener = Listening()
     silent = bus.consumer(GROUP, [TOPIC], listener)
-    polled(silent, 1)
+    assert len(silent.poll(0.0, 1)) == 1
     heir = bus.consumer(GROUP, [TOPIC], Listening())
-    assert [message.value for message in polled(heir, 1)] == [b"a"]
+    moments.append(11.0)
+    assert [message.value for message in heir.poll(0.0, 1)] == [b"a"]
     silent.commit({Partition(TOPIC, 0): 1})
     assert bus.committed(GROUP, TOPIC) == {Partition(TOPIC, 0): 0}
     silent.poll(0.0, 1)

@@ -33,9 +33,9 @@ class Crash(BaseException):
 class Crashing(ConsumerAround):
     """Checks every commit, and crashes when the test says so."""
 
-    def __init__(self, inner, stored, wrong):
+    def __init__(self, inner, crash, stored, wrong):
         super().__init__(inner)
-        self.crash = threading.Event()
+        self.crash = crash
         self._stored = stored
         self._wrong = wrong
 
@@ -139,14 +139,13 @@ def test_everything_is_finished_and_nothing_is_committed_before(seed):
     stored, wrong, runs = {}, [], []
 
     def begin():
-        consumers = []
+        crash = threading.Event()
 
         def factory(listener):
-            consumers.append(Crashing(bus.consumer(GROUP, [TOPIC], listener), stored, wrong))
-            return consumers[-1]
+            return Crashing(bus.consumer(GROUP, [TOPIC], listener), crash, stored, wrong)
 
         producer = Recording(bus, chance.random(), stored, places)
-        runs.append((Run(bus, Random(chance.random()), SETTINGS, producer, factory), consumers))
+        runs.append((Run(bus, Random(chance.random()), SETTINGS, producer, factory), crash))
 
     begin()
     end = time.monotonic() + 4.0
@@ -155,16 +154,11 @@ def test_everything_is_finished_and_nothing_is_committed_before(seed):
         if len(runs) < 3 and chance.random() < 0.6:
             begin()
         elif runs and chance.random() < 0.7:
-            run, consumers = runs.pop(chance.randrange(len(runs)))
+            run, crash = runs.pop(chance.randrange(len(runs)))
             if chance.random() < 0.5:
-                for consumer in consumers:
-                    consumer.crash.set()
-                run.stop.wait(0.2)
-                if consumers:
-                    with pytest.raises(Crash):
-                        run.wait()
-                else:
-                    run.end()
+                crash.set()
+                with pytest.raises(Crash):
+                    run.wait()
             else:
                 run.end()
     if not runs:

@@ -4,6 +4,7 @@ import logging
 import ssl
 import threading
 import time
+from collections.abc import Callable
 
 import httpx
 from kafka.net.sasl.oauth import AbstractTokenProvider
@@ -23,14 +24,14 @@ _LIFE_SECONDS = 300.0
 class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python carries no types
     """Asked for a token at every connection, on the client's network thread."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, now_seconds: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         if not (settings.oauth_token_url and settings.username and settings.password):
             raise UsageError(
                 "OAUTHBEARER needs RUNGWATCH_KAFKA_OAUTH_TOKEN_URL, and the client's id and secret in "
                 "RUNGWATCH_KAFKA_USERNAME and RUNGWATCH_KAFKA_PASSWORD."
             )
-        self._settings = settings
+        self._settings, self._now_seconds = settings, now_seconds
         self._url = settings.oauth_token_url
         self._secret = settings.password
         self._lock = threading.Lock()
@@ -46,7 +47,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # kafka-p
             Unavailable: It is away, and the last token has expired.
         """
         with self._lock:
-            now = time.monotonic()
+            now = self._now_seconds()
             if self._token is None or now >= self._stale_at:
                 try:
                     self._fetch(now)
