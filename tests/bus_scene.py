@@ -22,6 +22,7 @@ from pipeline.stream import (
     Runner,
     Unobserved,
 )
+from schemas import DeadLetter
 
 TOPIC, OUTPUT, DEAD, GROUP = "segments", "scores", "dead-letters", "worker"
 QUICK = BusSettings(
@@ -276,3 +277,28 @@ def running(*args: object, **kwargs: object) -> Iterator[Run]:
 
 def committed(bus: LocalBus, partition: int = 0) -> int:
     return bus.committed(GROUP, TOPIC)[Partition(TOPIC, partition)]
+
+
+def letters(bus: LocalBus) -> list[DeadLetter]:
+    return [DeadLetter.model_validate_json(message.value) for message in read(bus, DEAD)]
+
+
+def outputs(bus: LocalBus) -> list[str]:
+    return sorted(message.value.decode() for message in read(bus, OUTPUT))
+
+
+def names(count: int) -> list[str]:
+    return [f"m{number}" for number in range(count)]
+
+
+def away_for(seconds: float) -> Callable[[], bool]:
+    """Return what says whether a service is away: for so long from the first time that it is asked for."""
+    back_at: list[float] = []
+
+    def is_away() -> bool:
+        if not back_at:
+            back_at.append(time.monotonic() + seconds)
+            return True
+        return time.monotonic() < back_at[0]
+
+    return is_away
