@@ -59,6 +59,8 @@ class FindingKind(StrEnum):
     OFFSET = "offset"
     REFERENCE_REPLACED = "reference_replaced"
     TIMESTAMPS_REPAIRED = "timestamps_repaired"
+    DOUBTFUL_SOURCE = "doubtful_source"
+    """The picture looks worse than its bits should make it: the source was bad before it was encoded."""
 
 
 class Finding(Record):

@@ -17,3 +17,5 @@ class Measured:
     against: NDArray[np.float32] | None = None  # [T, columns] AGAINST; None: scored alone
     best: "Measured | None" = None
     """The reference, measured alone; None: scored alone."""
+    heads_ladder: bool = False
+    """Other rungs are measured against this one: scored alone, but not of unknown origin."""

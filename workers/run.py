@@ -119,7 +119,7 @@ class Runner:
             stream_id, rendition_id = piece.stream.ladder.stream_id, piece.rendition.rendition_id
             result: Result
             if isinstance(found, Clip):
-                result = self._scorer.score(_work(piece, number, found), found)
+                result = self._scorer.score(_work(piece, number, found, heads_ladder=keeper is not None), found)
             else:
                 result = Failed(piece.origin, found, stream_id, rendition_id, number)
             yield keeper.keep(number, result) if keeper else result
@@ -222,8 +222,9 @@ class Runner:
                 return None
         return None
 
-    def score_alone(self, stream: Stream, rendition: Rendition, number: int, clip: Clip) -> Scored:
-        work = Work(stream.ladder.stream_id, rendition, number, clip.start_seconds, TimeBasis.MEDIA_TIME)
+    def score_stand_in(self, stream: Stream, rendition: Rendition, number: int, clip: Clip) -> Scored:
+        ladder, start_seconds = stream.ladder, clip.start_seconds
+        work = Work(ladder.stream_id, rendition, number, start_seconds, TimeBasis.MEDIA_TIME, heads_ladder=True)
         return self._scorer.score(work, clip)
 
 
@@ -239,7 +240,7 @@ class _Keeper:
             result if isinstance(result, Scored) else None,
             self._lesser.rendition_id,
             look=lambda: self._runner.decode_one(self._stream, self._lesser, number),
-            score=lambda clip: self._runner.score_alone(self._stream, self._lesser, number, clip),
+            score=lambda clip: self._runner.score_stand_in(self._stream, self._lesser, number, clip),
         )
         if sheet is not None:
             self._sheets.put(number, sheet)
@@ -262,7 +263,7 @@ def _of_another(rendition_id: str, find: SheetOf, number: int) -> Sheet | None:
     return None if sheet is None or sheet.rendition_id == rendition_id else sheet
 
 
-def _work(piece: Piece, number: int, clip: Clip) -> Work:
+def _work(piece: Piece, number: int, clip: Clip, *, heads_ladder: bool) -> Work:
     return Work(
         stream_id=piece.stream.ladder.stream_id,
         rendition=piece.rendition,
@@ -270,6 +271,7 @@ def _work(piece: Piece, number: int, clip: Clip) -> Work:
         start_seconds=clip.start_seconds if piece.plain else piece.segment.start_seconds,
         time_basis=piece.segment.time_basis,
         sheet=piece.sheet_of(number),
+        heads_ladder=heads_ladder,
     )
 
 

@@ -25,6 +25,7 @@ from workers.models.protocol import Model, Prediction
 from workers.sheets import Sheet
 
 _NO_FIT = frozenset({FindingKind.FROZEN, FindingKind.BLACK})
+_BAD_SOURCE_TOLD = 0.5
 _OFFSET_TOLD = 0.5  # of a frame: a smaller lag is rounding of time stamps
 
 
@@ -39,6 +40,8 @@ class Work:
     time_basis: TimeBasis
     sheet: Sheet | None = None
     """The reference over the same span; None: this is it, or there is none."""
+    heads_ladder: bool = False
+    """This is the reference, or stands in for it."""
     live: bool = False
     label: ContentLabel = ContentLabel.PROGRAM
     cdn: str | None = None
@@ -83,6 +86,7 @@ class Scorer:
     def prepare(self, work: Work, clip: Clip) -> Prepared:
         """Measure and compare one clip. May run in many threads."""
         measured = self._model.measure(clip, hide_stream=self._hide_stream)
+        measured = replace(measured, heads_ladder=work.heads_ladder)
         compared, findings = self._against(work, clip, measured)
         return Prepared(work, clip, measured, compared, tuple(findings))
 
@@ -96,6 +100,9 @@ class Scorer:
         if prepared.compared.best is not None and work.sheet is not None:
             prediction = _bounded(prediction, work.sheet.bound)
         worst = int(np.argmin(prediction.frames))
+        doubt = _doubt(prediction)
+        if doubt is not None:
+            prepared = replace(prepared, findings=(*prepared.findings, doubt))
         record = _record(prepared, prediction, worst, self._model.identity, self._sampler)
         picture = clip.thumbnails[worst] if clip.thumbnails else None
         return Scored(record, picture, prepared.measured, clip)
@@ -121,6 +128,13 @@ class Scorer:
         instants = [frame.instant for frame in clip.frames]
         best = _seen_at(sheet.measured, instants)
         return self._model.compare(measured, clip.shown, best, sheet.shown[instants]), findings
+
+
+def _doubt(prediction: Prediction) -> Finding | None:
+    if prediction.bad_source <= _BAD_SOURCE_TOLD:
+        return None
+    text = "looks worse than its bits should make it look: its source may be bad; look at what the encoder was given"
+    return Finding(kind=FindingKind.DOUBTFUL_SOURCE, text=text)
 
 
 def _bounded(prediction: Prediction, bound: float) -> Prediction:

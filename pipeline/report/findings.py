@@ -29,6 +29,7 @@ SEVERITIES: Mapping[FindingKind, Severity] = {
     FindingKind.INTERLACED: Severity.INFO,
     FindingKind.OFFSET: Severity.INFO,
     FindingKind.TIMESTAMPS_REPAIRED: Severity.INFO,
+    FindingKind.DOUBTFUL_SOURCE: Severity.INFO,
 }
 STATES: Mapping[FindingKind, tuple[str, str]] = {
     FindingKind.FROZEN: ("stands still", "stand still"),

@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+import av
 import media_factory
 import numpy as np
 import pytest
@@ -96,6 +97,31 @@ def test_hidden_facts_widen_the_interval(model: Model, made: dict[int, Clip]) ->
     clip = made[28]
     known, hidden = model.predict([model.measure(clip, hide_stream=hide) for hide in (False, True)])
     assert hidden.high - hidden.low > known.high - known.low
+
+
+def test_a_bad_source_is_doubted_and_lowers_a_lone_file_more_than_the_head_of_a_ladder(
+    model: Model, made: dict[int, Clip], tmp_path: Path
+) -> None:
+    poor = media_factory.write_video(tmp_path / "poor.mp4", frames=40, size=(256, 160), options={"crf": "42"})
+    with av.open(str(poor)) as container:
+        pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    media_factory.write_video(
+        tmp_path / "again.mp4",
+        frames=40,
+        size=(256, 160),
+        options={"crf": "12"},
+        pattern=lambda index, width, height: pictures[index],
+    )
+    source = MediaSource(name="again.mp4", path=tmp_path / "again.mp4")
+    (clip,) = clips(ClipJob(source, DecodeLimits(), thumbnails=False))
+    assert isinstance(clip, Clip)
+    again = _measured(model, clip)
+    hidden = model.measure(clip, hide_stream=True)
+    file, head, blind = model.predict([again, replace(again, heads_ladder=True), hidden])
+    assert file.score < head.score - 10
+    assert file.bad_source == pytest.approx(head.bad_source, abs=0.01) and head.bad_source > 0.3
+    assert blind.bad_source == 0, "without facts there is nothing to be too good for the picture"
+    assert max(found.bad_source for found in model.predict(_alone(model, made))) < 0.2
 
 
 def test_bf16_and_fp32_agree_within_half_a_point(made: dict[int, Clip]) -> None:

@@ -6,7 +6,7 @@ one checkpoint, one identity and one score.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,10 @@ _STREAM_LADDER = [
     index for index, name in enumerate(SUMMARY_AGAINST) if name in STREAM or name.removeprefix("best_") in STREAM
 ]
 _PIXELS_ALONE = [SUMMARY.index(name) for name in PIXELS]
-# In training every second full-size clip hides a bad source, in life few do. Out of fold on training contents, the
-# error of near-pristine top rungs is 2.0, 2.4 and 3.3 points at .005, .01 and .02, the SROCC of cascades .69, .71 and
-# .73. The temporal network learns at the higher odds: taught at the lower ones it marked good clips down itself.
-RUINED_ODDS_IN_TRAINING = 0.02
-_RUINED_ODDS = 0.01
+# Odds of a bad source before anything was seen, as factors on those of the training clips, where every second full-size
+# clip hides one. A file may come from anywhere; the best rung of a ladder was made of what somebody wanted to publish.
+_RUINED_ODDS = 0.02
+_RUINED_ODDS_OF_A_HEAD = 0.001
 _MAX_BATCH = 8  # a larger batch was slower on the CPU; on a GPU the worker batches across segments
 
 
@@ -130,10 +129,8 @@ forest `ruined` says how likely that is, and the score of a clip alone moves fro
 class Guesser:
     """The forests; returns what `GUESS` names, in 0..100, NaN where there is no reference."""
 
-    def __init__(self, forests: Mapping[str, Trees], ruined_odds: float = _RUINED_ODDS) -> None:
-        """`ruined_odds`: of a bad source, before anything was seen, as a factor on those of the training clips."""
+    def __init__(self, forests: Mapping[str, Trees]) -> None:
         self.forests = dict(forests)
-        self._ruined_odds = ruined_odds
 
     def guess(self, clips: Sequence[Measured]) -> NDArray[np.float32]:
         """Return [C, len(GUESS)] for C clips. A clip without facts gets the pixels' guess for both."""
@@ -141,7 +138,8 @@ class Guesser:
         guesses[:, 0], guesses[:, 1], guesses[:, 5] = self.of_alone(clips)
         beside = [index for index, clip in enumerate(clips) if clip.best is not None]
         if beside:
-            best, best_pixels, _ = self.of_alone([clip.best for clip in clips if clip.best is not None])
+            heads = [replace(clip.best, heads_ladder=True) for clip in clips if clip.best is not None]
+            best, best_pixels, _ = self.of_alone(heads)
             for column, said, hide in ((2, best, False), (3, best_pixels, True)):
                 rows = [ladder_tree_row(clips[i], said[n], hide_stream=hide) for n, i in enumerate(beside)]
                 guesses[beside, column] = self.forests["ladder_pixels" if hide else "ladder"].predict(np.stack(rows))
@@ -157,7 +155,8 @@ class Guesser:
         bad (0 where there are no facts to be too good for it): [C] each."""
         facts, pixels = both_say(self.forests, clips)
         rows = [ruined_row(clip, facts[n], pixels[n]) for n, clip in enumerate(clips)]
-        odds = self._ruined_odds * np.exp(self.forests["ruined"].predict(np.stack(rows)))
+        before = [_RUINED_ODDS_OF_A_HEAD if clip.heads_ladder else _RUINED_ODDS for clip in clips]
+        odds = np.array(before) * np.exp(self.forests["ruined"].predict(np.stack(rows)))
         known = np.array([_knows_stream(clip) for clip in clips])
         ruined = np.where(known, odds / (1 + odds), 0.0)
         return np.where(known, facts + ruined * (pixels - facts), pixels), pixels, ruined
@@ -282,8 +281,17 @@ class LadderModel:
             if self._opinion is not None:
                 ends, each = self._opinion(ends), self._opinion(each)
             low, score, high = (float(end) for end in ends)
-            predictions.append(Prediction(score, low, high, each))
+            predictions.append(Prediction(score, low, high, each, _bad_source(clip, float(guesses[index, 5]))))
         return predictions
+
+
+def _bad_source(clip: Measured, ruined: float) -> float:
+    """Return how likely a bad source is, had the clip come from anywhere: the head of a ladder is doubted as well."""
+    if clip.best is not None:
+        return 0.0
+    before = _RUINED_ODDS_OF_A_HEAD if clip.heads_ladder else _RUINED_ODDS
+    odds = ruined / max(1 - ruined, 1e-6) * _RUINED_ODDS / before
+    return odds / (1 + odds)
 
 
 def _trees(checkpoint: Checkpoint, part: str) -> Trees:

@@ -21,6 +21,9 @@ class Prediction:
     """Lower end of the 90 % interval."""
     high: float
     frames: NDArray[np.float64]  # [T] scores of the sampled frames
+    bad_source: float = 0.0
+    """How likely it is, 0..1, that the source was bad before it was encoded; 0 where that cannot be told: without the
+    facts of the stream, and of a rung that is compared with another."""
 
 
 class Model(Protocol):

@@ -91,7 +91,8 @@ class Engine:
         best: Scored | None = None
         error: Rejected | None = None
         try:
-            best = self._alone(event, best_id, part.segment)
+            clip = self._clip(event, part.segment, None)
+            best = self._score(event, best_id, part.segment, clip, None, heads_ladder=True)
         except Rejected as rejected:
             error = rejected
 
@@ -104,7 +105,7 @@ class Engine:
         def score(clip: Clip) -> Scored:
             if stand_in is None:
                 raise ValueError("nothing stands in")
-            return self._score(event, stand_in.rendition, stand_in.segment, clip, None)
+            return self._score(event, stand_in.rendition, stand_in.segment, clip, None, heads_ladder=True)
 
         judged, sheet = judge(best, stand_in.rendition.rendition_id if stand_in else None, look=look, score=score)
         if judged is not None:
@@ -112,11 +113,15 @@ class Engine:
             return Kept(judged.record, sheet)
         return Kept(error or Rejected(f"{shown(part.segment.media.uri)}: not scored"), sheet)
 
-    def _alone(self, event: SegmentReady, rendition: Rendition, segment: Segment) -> Scored:
-        return self._score(event, rendition, segment, self._clip(event, segment, None), None)
-
     def _score(
-        self, event: SegmentReady, rendition: Rendition, segment: Segment, clip: Clip, sheet: Sheet | None
+        self,
+        event: SegmentReady,
+        rendition: Rendition,
+        segment: Segment,
+        clip: Clip,
+        sheet: Sheet | None,
+        *,
+        heads_ladder: bool = False,
     ) -> Scored:
         # A file that was cut by us starts where its first picture is; a playlist says where a segment starts.
         is_cut = segment.window_seconds is not None and segment.window_seconds[0] == segment.start_seconds
@@ -127,6 +132,7 @@ class Engine:
             start_seconds=clip.start_seconds if is_cut else segment.start_seconds,
             time_basis=segment.time_basis,
             sheet=sheet,
+            heads_ladder=heads_ladder,
             live=event.live,
             label=segment.label,
             cdn=segment.cdn,

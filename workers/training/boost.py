@@ -17,7 +17,6 @@ from workers.measured import Measured
 from workers.models.facts import FACTS, STREAM
 from workers.models.ladder_model import (
     GUESS,
-    RUINED_ODDS_IN_TRAINING,
     Guesser,
     both_say,
     ladder_tree_row,
@@ -131,7 +130,8 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
     best_guess: dict[int, tuple[float, float]] = {}
     for fold, forests in enumerate(alone_of_fold):
         apart = [case.measured for case in scored_alone if case.fold == fold]
-        with_facts, without, _ = Guesser(forests, RUINED_ODDS_IN_TRAINING).of_alone(apart)
+        heads = [replace(measured, heads_ladder=True) for measured in apart]
+        with_facts, without, _ = Guesser(forests).of_alone(heads)
         for index, measured in enumerate(apart):
             best_guess[id(measured)] = (float(with_facts[index]), float(without[index]))
 
@@ -147,8 +147,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
         return forests
 
     held_out = [
-        Guesser(alone_of_fold[fold] | ladder([case for case in cases if case.fold != fold]), RUINED_ODDS_IN_TRAINING)
-        for fold in range(folds)
+        Guesser(alone_of_fold[fold] | ladder([case for case in cases if case.fold != fold])) for fold in range(folds)
     ]
     return Grown(
         guesser=Guesser(both_alone(cases) | ruined(scored_alone) | ladder(cases)),

@@ -120,7 +120,11 @@ def _questions(cases: Sequence[Case]) -> dict[str, list[Case]]:
     against_best = [case for case in beside if id(case.measured.against) in first_best]
     poorer = [case for case in beside if id(case.measured.against) not in first_best]
     answered = {case.sample.file for case in against_best}
-    tops = [case for case in ladders if case.sample.file not in answered]
+    tops = [
+        replace(case, measured=replace(case.measured, heads_ladder=True))
+        for case in ladders
+        if case.sample.file not in answered
+    ]
     return {
         "ladder": [*against_best, *tops],  # as --ladder does it: the best rung alone, the others against it
         "ladder_poorer_reference": poorer,
