@@ -60,7 +60,7 @@ class FindingKind(StrEnum):
     REFERENCE_REPLACED = "reference_replaced"
     TIMESTAMPS_REPAIRED = "timestamps_repaired"
     DOUBTFUL_SOURCE = "doubtful_source"
-    """The picture looks worse than its bits should make it: the source was bad before it was encoded."""
+    """The picture is worse than its bits should make it: the source may have been bad before it was encoded."""
 
 
 class Finding(Record):

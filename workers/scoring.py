@@ -133,7 +133,7 @@ class Scorer:
 def _doubt(prediction: Prediction) -> Finding | None:
     if prediction.bad_source <= _BAD_SOURCE_TOLD:
         return None
-    text = "looks worse than its bits should make it look: its source may be bad; look at what the encoder was given"
+    text = "worse than its bits should make it: the source may be bad; look at what the encoder was given"
     return Finding(kind=FindingKind.DOUBTFUL_SOURCE, text=text)
 
 
