@@ -21,3 +21,17 @@ def test_an_incident_is_told_on_one_clock(visit) -> None:
     assert utc != local
     # Soon after midnight the day stands before the time, in the column only.
     assert re.search(rf"from {utc[-8:]} UTC to \d\d:\d\d:\d\d UTC", row.locator(".text").text_content())
+
+
+def test_a_late_answer_is_no_wrong_clock(visit) -> None:
+    visit.open(f"/?stream={NEWS}")
+    late, wrong = visit.page.evaluate(
+        """async () => {
+            const { now, serverSays } = await import("/static/format.js");
+            const here = Date.now() / 1000, said = new Date(Date.now() - 8000).toUTCString();
+            const ahead = (asked) => { serverSays(said, asked); return now() - Date.now() / 1000; };
+            return [ahead(here - 9), ahead(here)];
+        }"""
+    )
+    assert abs(late) < 0.1
+    assert -10 < wrong < -7

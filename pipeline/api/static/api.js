@@ -32,13 +32,14 @@ export function address(path, parameters = {}) {
 /** @returns {Promise<any>} @throws {Problem} */
 export async function ask(path, parameters = {}, signal = undefined) {
   let response;
+  const askedSeconds = Date.now() / 1000;
   try {
     response = await fetch(address(path, parameters), { signal, headers: { accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem(0, "The server does not answer");
   }
-  serverSays(response.headers.get("date"));
+  serverSays(response.headers.get("date"), askedSeconds);
   if (response.status === 401) {
     location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }

@@ -108,12 +108,19 @@ export function momentTold(seconds, live) {
 
 let ahead = 0;
 
-/** Told the server's clock by every answer: a wall display with a wrong clock still shows the right "now". */
-export function serverSays(dateHeader) {
+/**
+ * Told the server's clock by every answer: a wall display with a wrong clock still shows the right "now".
+ *
+ * @param {string | null} dateHeader
+ * @param {number} askedSeconds when it was asked for, by the clock of this machine
+ */
+export function serverSays(dateHeader, askedSeconds) {
   const server = Date.parse(dateHeader ?? "") / 1000;
   if (!Number.isFinite(server)) return;
-  const difference = server - Date.now() / 1000;
-  ahead = Math.abs(difference) > 5 ? difference : 0;
+  // The answer may have been on its way for all the time since: what that explains is no wrong clock.
+  const least = server - Date.now() / 1000;
+  const most = server - askedSeconds;
+  ahead = least > 5 ? least : most < -5 ? most : 0;
 }
 
 /** Seconds since the epoch by the server's clock. */
