@@ -58,7 +58,6 @@ export class FleetPage {
     this.#view = view;
     if (document.activeElement !== this.#parts.search) this.#parts.search.value = view.search;
     this.#wanted = STREAMS;
-    this.#isMoreDue = false;
     this.#head();
     this.#load();
   }
@@ -175,25 +174,26 @@ export class FleetPage {
       this.#status.answered();
       this.#fetchedAt = performance.now();
       this.#show(quiet ? this.#held(streams) : streams, next, total);
+      this.#lookForMore();
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
       if (error.passing) this.#status.failed(error);
       else this.#teach(h("p", {}, h("strong", {}, error.title), ` ${error.detail}`));
     } finally {
-      if (!signal.aborted) {
-        this.#busy = false;
-        if (this.#isMoreDue) this.#more();
-      }
+      if (!signal.aborted) this.#busy = false;
     }
   }
 
   #busy = false;
-  #isMoreDue = false;
-  /** The end of the list came into sight while it was asked for: that is not told a second time. */
+
+  /** Watches the end of the list anew: that it is in sight already is told once only. */
+  #lookForMore() {
+    this.#watch.unobserve(this.#parts.more);
+    this.#watch.observe(this.#parts.more);
+  }
 
   #more() {
-    this.#isMoreDue = this.#busy;
     if (!this.#next || this.#busy) return;
     this.#wanted = this.#streams.length + STREAMS;
     this.#load();
