@@ -69,13 +69,22 @@ class Commands:
         return [sys.executable, "-m", "workers.cli.main", *map(str, words)]
 
 
-def points_of_state(state: Path, stream: str = "film") -> int:
-    """Return how many points are there; 0 also where the Redis of the folder does not answer."""
-    settings = RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
-    with closing(connect(settings)) as link, suppress(Unavailable):
-        queries = SeriesQueries(link, settings)
+def settings_of_state(state: Path) -> RedisSettings:
+    """Return where the Redis of a folder is, as long as it runs."""
+    return RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis")))
+
+
+def points(queries: SeriesQueries, stream: str) -> int:
+    """Return how many points are there; 0 also where the Redis does not answer."""
+    with suppress(Unavailable):
         return sum(len(queries.points(stream, each, resolution="raw")) for each in queries.renditions(stream))
     return 0
+
+
+def points_of_state(state: Path, stream: str = "film") -> int:
+    settings = settings_of_state(state)
+    with closing(connect(settings)) as link:
+        return points(SeriesQueries(link, settings), stream)
 
 
 def wait_for_points(count: int, settings: RedisSettings, stream: str = "film") -> None:
@@ -83,11 +92,7 @@ def wait_for_points(count: int, settings: RedisSettings, stream: str = "film") -
     end = time.monotonic() + WAIT_SECONDS
     with closing(connect(settings)) as link:
         queries = SeriesQueries(link, settings)
-        while True:
-            with suppress(Unavailable):
-                found = [len(queries.points(stream, each, resolution="raw")) for each in queries.renditions(stream)]
-                if sum(found) >= count:
-                    return
+        while points(queries, stream) < count:
             assert time.monotonic() < end, f"fewer than {count} points"
             time.sleep(0.1)
 
@@ -97,4 +102,4 @@ def wait_for(commands: Commands, count: int, stream: str = "film") -> None:
 
 
 def wait_for_state(state: Path, count: int, stream: str = "film") -> None:
-    wait_for_points(count, RedisSettings(url=SecretStr(EmbeddedRedis.url_of(state / "redis"))), stream)
+    wait_for_points(count, settings_of_state(state), stream)
