@@ -223,8 +223,14 @@ class Runner:
         return None
 
     def score_stand_in(self, stream: Stream, rendition: Rendition, number: int, clip: Clip) -> Scored:
-        ladder, start_seconds = stream.ladder, clip.start_seconds
-        work = Work(ladder.stream_id, rendition, number, start_seconds, TimeBasis.MEDIA_TIME, heads_ladder=True)
+        work = Work(
+            stream_id=stream.ladder.stream_id,
+            rendition=rendition,
+            number=number,
+            start_seconds=clip.start_seconds,
+            time_basis=TimeBasis.MEDIA_TIME,
+            heads_ladder=True,
+        )
         return self._scorer.score(work, clip)
 
 

@@ -1,6 +1,6 @@
 """From a clip to a score: measures it, compares it with the reference's sheet where that fits, and asks the model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from workers.models.protocol import Model, Prediction
 from workers.sheets import Sheet
 
 _NO_FIT = frozenset({FindingKind.FROZEN, FindingKind.BLACK})
-_BAD_SOURCE_TOLD = 0.5
+_BAD_SOURCE_TOLD = 0.5  # more likely than not
 _OFFSET_TOLD = 0.5  # of a frame: a smaller lag is rounding of time stamps
 
 
@@ -100,9 +100,6 @@ class Scorer:
         if prepared.compared.best is not None and work.sheet is not None:
             prediction = _bounded(prediction, work.sheet.bound)
         worst = int(np.argmin(prediction.frames))
-        doubt = _doubt(prediction)
-        if doubt is not None:
-            prepared = replace(prepared, findings=(*prepared.findings, doubt))
         record = _record(prepared, prediction, worst, self._model.identity, self._sampler)
         picture = clip.thumbnails[worst] if clip.thumbnails else None
         return Scored(record, picture, prepared.measured, clip)
@@ -130,11 +127,10 @@ class Scorer:
         return self._model.compare(measured, clip.shown, best, sheet.shown[instants]), findings
 
 
-def _doubt(prediction: Prediction) -> Finding | None:
-    if prediction.bad_source <= _BAD_SOURCE_TOLD:
-        return None
-    text = "worse than its bits should make it: the source may be bad; look at what the encoder was given"
-    return Finding(kind=FindingKind.DOUBTFUL_SOURCE, text=text)
+def _doubts(prediction: Prediction) -> Iterator[Finding]:
+    if prediction.bad_source > _BAD_SOURCE_TOLD:
+        text = "worse than its bits should make it: the source may be bad; look at what the encoder was given"
+        yield Finding(kind=FindingKind.DOUBTFUL_SOURCE, text=text)
 
 
 def _bounded(prediction: Prediction, bound: float) -> Prediction:
@@ -190,7 +186,7 @@ def _record(
         high=prediction.high,
         frames=frames,
         worst_frame=frames[worst],
-        findings=(*moved, *prepared.findings),
+        findings=(*moved, *prepared.findings, *_doubts(prediction)),
         model=model,
         sampler=sampler,
         live=work.live,

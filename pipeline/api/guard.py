@@ -1,6 +1,7 @@
 """What every request passes first and every answer last: who may ask, how often, for which host; headers; counts."""
 
 import logging
+import math
 import time
 from urllib.parse import urlencode
 
@@ -105,14 +106,13 @@ class Guard:
                 {"Retry-After": str(wait)},
             )
         length = headers.get("content-length", "0")
-        is_length = length.isascii() and length.isdigit()
-        if not is_length or int(length[:18]) > self._body_bytes:
-            is_much = not is_length or int(length[:18]) > DISCARDED_BYTES
+        size_bytes = int(length[:18]) if length.isascii() and length.isdigit() else math.inf
+        if size_bytes > self._body_bytes:
             return problem(
                 413,
                 "body-too-large",
                 f"a body may have {self._body_bytes} bytes (RUNGWATCH_API_BODY_BYTES)",
-                {"Connection": "close"} if is_much else None,
+                {"Connection": "close"} if size_bytes > DISCARDED_BYTES else None,
             )
         if request.method not in SAFE and not _is_same_origin(headers):
             return problem(403, "cross-origin", "pages of other sites may not write here")

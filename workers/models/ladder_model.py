@@ -155,11 +155,15 @@ class Guesser:
         bad (0 where there are no facts to be too good for it): [C] each."""
         facts, pixels = both_say(self.forests, clips)
         rows = [ruined_row(clip, facts[n], pixels[n]) for n, clip in enumerate(clips)]
-        before = [_RUINED_ODDS_OF_A_HEAD if clip.heads_ladder else _RUINED_ODDS for clip in clips]
-        odds = np.array(before) * np.exp(self.forests["ruined"].predict(np.stack(rows)))
+        before = np.array([_odds_before(clip) for clip in clips])
+        odds = before * np.exp(self.forests["ruined"].predict(np.stack(rows)))
         known = np.array([_knows_stream(clip) for clip in clips])
         ruined = np.where(known, odds / (1 + odds), 0.0)
         return np.where(known, facts + ruined * (pixels - facts), pixels), pixels, ruined
+
+
+def _odds_before(clip: Measured) -> float:
+    return _RUINED_ODDS_OF_A_HEAD if clip.heads_ladder else _RUINED_ODDS
 
 
 def both_say(
@@ -289,8 +293,7 @@ def _bad_source(clip: Measured, ruined: float) -> float:
     """Return how likely a bad source is, had the clip come from anywhere: the head of a ladder is doubted as well."""
     if clip.best is not None:
         return 0.0
-    before = _RUINED_ODDS_OF_A_HEAD if clip.heads_ladder else _RUINED_ODDS
-    odds = ruined / max(1 - ruined, 1e-6) * _RUINED_ODDS / before
+    odds = ruined / max(1 - ruined, 1e-6) * _RUINED_ODDS / _odds_before(clip)
     return odds / (1 + odds)
 
 
