@@ -3,7 +3,7 @@
 Started by `pipeline.decode.isolate`; speaks pickles over the socket that it inherits.
 
     parent -> child   Setup, then for each job: the job itself, and More (credit for one result) or Stop
-    child -> parent   Ready, then for each job: Result..., and one of Done, Refused, OutOfMemory, Bug
+    child -> parent   Ready, then for each job: Begun, Result..., and one of Done, Refused, OutOfMemory, Bug
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Job:
     job: Any
     credits: int
     """Results that may be under way before the parent has taken one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The job has arrived: whatever ends the process from here on is put down to the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ def main(descriptor: int) -> None:
         except EOFError:
             return
         if isinstance(message, Job):
+            connection.send(Begun())
             ending = _run(target, message, connection)
             connection.send(ending)
             if isinstance(ending, OutOfMemory):

@@ -243,16 +243,17 @@ class _Process:
             self._line.send(setup)
 
     def begin(self, job: child.Job) -> bool:
-        """Hand over a job; False: the process is gone or did not start."""
+        """Hand over a job; False: the process is gone or did not start, and the job has not been touched."""
         try:
             if not self._ready:
                 self.receive(_START_SECONDS)
                 self._ready = True
             os.ftruncate(self._errors, 0)
             self._line.send(job)
+            self.receive(_START_SECONDS)  # Begun: a dying process may take the message and never read it
         except (TimeoutError, EOFError, OSError):
             return False
-        return self._process.poll() is None
+        return True
 
     def send(self, message: child.More | child.Stop) -> None:
         with contextlib.suppress(OSError):  # where it died, the next receive says so

@@ -1,18 +1,21 @@
 """A job that crashes, hangs or explodes costs itself: the pool says what happened, and the next job works."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import isolation_targets
 import pytest
 
-from pipeline.decode import isolate
+from pipeline.decode import child, isolate
 from pipeline.decode.isolate import IsolatedPool, RemoteTracebackError
 from pipeline.errors import DecoderFailed, Encrypted, LimitExceeded
 from pipeline.settings import DecodeLimits
@@ -64,6 +67,32 @@ def test_a_process_lives_over_many_jobs(pool: Pool) -> None:
 def test_a_crash_is_one_failed_job(job: tuple[str, Any], said: str, pool: Pool) -> None:
     with pytest.raises(DecoderFailed, match=rf"^{job[0]}: the decoder died \({said}"):
         list(pool.submit(job))
+
+
+def test_a_crash_that_is_quicker_than_submit_is_that_of_its_job(pool: Pool) -> None:
+    send = Connection.send
+
+    def send_and_see_it_die(line: Connection, message: Any) -> None:  # type: ignore[type-arg]
+        send(line, message)
+        if isinstance(message, child.Job):
+            gone = select.poll()
+            gone.register(line.fileno(), 0)  # nothing but the other end's hanging up
+            assert gone.poll(PATIENCE_SECONDS * 1000)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connection, "send", send_and_see_it_die)
+        with pytest.raises(DecoderFailed, match=r"^leave: the decoder died \(exit code 3"):
+            list(pool.submit(("leave", 3)))
+
+
+def test_a_process_that_dies_before_it_reads_its_job_costs_no_job(pool: Pool) -> None:
+    ((_, process),) = pool.submit(("count", 1))
+    os.kill(process, signal.SIGSTOP)
+    killing = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))
+    killing.start()
+    ((_, successor),) = pool.submit(("count", 1))
+    killing.join()
+    assert successor != process
 
 
 def test_results_before_a_crash_are_not_lost(pool: Pool) -> None:
