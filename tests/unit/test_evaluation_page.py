@@ -24,6 +24,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
             ),
             "cascade": ((60.0, 57.0, "clips/bad_source.mp4"),),
         },
+        severity={"freeze": 0.75},
     )
     path = tmp_path_factory.mktemp("page") / "evaluation.html"
     write_page(evaluation, path)
@@ -38,6 +39,10 @@ def test_every_question_has_its_figures(page: str) -> None:
 
 def test_what_cannot_be_told_is_a_dash(page: str) -> None:
     assert "alone</td><td>1</td><td>-</td><td>-</td><td>-</td><td>3.0</td>" in page
+
+
+def test_the_order_of_severities_is_told_where_vmaf_is_blind(page: str) -> None:
+    assert "<td>freeze</td><td>0.750</td>" in page
 
 
 def test_every_clip_is_in_a_chart(page: str) -> None:

@@ -13,9 +13,18 @@ import pytest
 
 from workers.training import pristine
 from workers.training.encoders import CODECS, CodecName, Encode, EncodeError, draw_encode, encode, scaled_size
+from workers.training.faults import ORDER_ONLY
 from workers.training.pristine import MIN_FRAMES, Pristine, make_pristine
 from workers.training.sources import Content, find_contents, split_of
-from workers.training.synthesize import CASCADES_OF_RUNGS, WHOLE_LADDER_CLIPS, Progress, synthesize
+from workers.training.synthesize import (
+    CASCADES_OF_RUNGS,
+    FAULT_CLEAN_CLIPS,
+    FAULT_SERIES,
+    FAULT_SEVERITIES,
+    WHOLE_LADDER_CLIPS,
+    Progress,
+    synthesize,
+)
 from workers.training.vmaf import measure_vmaf
 
 
@@ -121,7 +130,7 @@ def test_a_finished_content_is_not_made_again(sources: Path, finished: tuple[Pat
 
 
 def test_whole_ladders_have_a_near_pristine_top_and_an_id_of_their_own(sources: Path, tmp_path: Path) -> None:
-    synthesize(sources, tmp_path, contents=None, seed=18, jobs=1, report=lambda _: None, ladders=True)
+    synthesize(sources, tmp_path, contents=None, seed=18, jobs=1, report=lambda _: None, making="ladders")
     rows = pq.read_table(tmp_path / "index.parquet").to_pylist()
     assert {row["content"] for row in rows} == {"texture-ladder"}
     kinds = [row["kind"] for row in rows]
@@ -130,6 +139,22 @@ def test_whole_ladders_have_a_near_pristine_top_and_an_id_of_their_own(sources: 
     top = min(rows, key=lambda row: row["file"])
     assert (top["width_px"], top["height_px"]) == (top["display_width_px"], top["display_height_px"])
     assert top["vmaf"] > 94
+
+
+def test_faulty_rungs_stand_in_series_below_a_near_pristine_top(sources: Path, tmp_path: Path) -> None:
+    synthesize(sources, tmp_path, contents=None, seed=18, jobs=1, report=lambda _: None, making="faults")
+    rows = pq.read_table(tmp_path / "index.parquet").to_pylist()
+    assert {row["content"] for row in rows} == {"texture-faults"}
+    assert len(rows) == FAULT_CLEAN_CLIPS + FAULT_SERIES * FAULT_SEVERITIES
+    clean = [row for row in rows if row["fault"] is None]
+    assert {row["kind"] for row in clean} == {"ladder"}
+    assert clean[0]["vmaf"] > 94
+    for name in {row["fault"] for row in rows} - {None}:
+        series = [row for row in rows if row["fault"] == name]
+        assert {row["kind"] for row in series} == {"order" if name in ORDER_ONLY else "fault"}
+        assert [row["severity"] for row in series] == sorted(row["severity"] for row in series)
+        assert len({(row["codec"], row["crf"], row["width_px"], row["bitrate_bps"]) for row in series}) == 1
+        assert all(len(row["vmaf_neg_frames"]) == row["frames"] for row in series)
 
 
 def test_all_windows_of_a_clip_are_on_one_side_of_the_split(tmp_path: Path) -> None:
@@ -171,7 +196,7 @@ def test_a_lower_crf_and_a_larger_size_score_higher_in_every_codec(codec: CodecN
             frames=MIN_FRAMES,
             frame_rate=moving.frame_rate,
             scratch=tmp_path,
-        )
+        ).vmaf
         assert np.ptp(scores[1:]) < 25  # a shift by one frame in some places would show
         return float(np.mean(scores))
 

@@ -1,5 +1,6 @@
 """A training run: what its file may say, which fold a content is in, and pixel networks that go on in cycles."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import torch
 from pipeline.errors import UsageError
 from workers.measured import Measured
 from workers.models.facts import FACTS
-from workers.models.measure import FIRST, FRAME
+from workers.models.measure import AGAINST, FIRST, FRAME
 from workers.models.pixels import PixelConfig
-from workers.training.boost import cases_of, folds_of
+from workers.training import losses
+from workers.training.boost import Case, cases_of, folds_of, taught
 from workers.training.extract import Sample
 from workers.training.pixels import PixelRecipe, fit
 from workers.training.run_file import RunFile
-from workers.training.train import Recipe
+from workers.training.train import Recipe, series_of
 
 FRAMES = 2
 
@@ -56,6 +58,12 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "nano.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def beside(best: Sample, *others: Sample) -> list[Sample]:
+    """A ladder: every other clip is compared with the best."""
+    against = np.zeros((FRAMES, len(AGAINST)), np.float32)
+    return [best, *(replace(other, references=((0, against),)) for other in others)]
 
 
 def test_a_run_file_says_what_a_run_needs(folder: Path) -> None:
@@ -114,3 +122,43 @@ def test_a_pixel_network_goes_on_from_what_the_cycle_before_it_kept(tmp_path: Pa
     (tmp_path / "two" / "net.pt").unlink()
     again = weights(tmp_path / "two", (2, 2))
     assert all(torch.equal(again[key], both[key]) for key in both)
+
+
+def test_a_fault_that_no_picture_shows_is_taught_beside_the_reference_only() -> None:
+    blurred = replace(sample("a", 1), kind="fault", fault="blur", severity=0.5)
+    noisy = replace(sample("a", 2), kind="fault", fault="noise", severity=0.5)
+    frozen = replace(sample("a", 3), kind="order", fault="freeze", severity=0.5)
+    cases = taught(cases_of(beside(sample("a"), blurred, noisy, frozen), {"a": 0}))
+    alone = [case.sample.fault for case in cases if case.measured.best is None]
+    assert alone == [None, "noise"]
+    assert [case.sample.fault for case in cases if case.measured.best is not None] == ["blur", "noise", "freeze"]
+
+
+def test_contents_of_one_source_are_in_one_fold_whatever_was_made_of_them() -> None:
+    further = [sample(name) for name in ("a-ladder", "a-faults", "new-ladder", "new-faults", "lone-faults")]
+    folds = folds_of([sample("a"), sample("b")], 3, further)
+    assert folds["a"] == folds["a-ladder"] == folds["a-faults"]
+    assert folds["new-ladder"] == folds["new-faults"]
+    assert folds["lone-faults"] in range(3)
+
+
+def test_a_severer_clip_that_scores_no_lower_costs() -> None:
+    severity, series = torch.tensor([0.1, 0.5, 0.9, 0.5]), torch.tensor([0, 0, 0, -1])
+
+    def cost(*scores: float) -> float:
+        return float(losses.severity_order(torch.tensor(scores), severity, series))
+
+    assert cost(0.9, 0.8, 0.7, 0.0) == 0
+    assert cost(0.7, 0.8, 0.9, 0.0) > cost(0.9, 0.7, 0.8, 0.0) > 0
+    assert cost(0.9, 0.8, 0.7, 1.0) == 0  # in no series
+
+
+def test_a_series_is_one_fault_of_one_content() -> None:
+    def order(content: str, fault: str, severity: float) -> Sample:
+        return replace(sample(content), kind="order", fault=fault, severity=severity)
+
+    samples = [order("a", "freeze", 0.1), sample("a"), order("a", "banding", 0.2), order("b", "freeze", 0.3)]
+    samples += [order("a", "freeze", 0.4), replace(sample("a"), kind="fault", fault="noise", severity=0.5)]
+    severity, series = series_of([Case(one, one.measured, 0) for one in samples], "cpu")
+    assert series.tolist() == [0, -1, 1, 2, 0, -1]
+    assert severity[[0, 2, 3, 4]].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])

@@ -9,6 +9,7 @@ import click
 
 from workers.cli.progress import Progress
 
+_TABLE_COLUMNS = 120  # where there is no terminal to ask
 _NEEDS = "cv2", "imageio_ffmpeg", "lightgbm", "plotly", "scipy"
 
 
@@ -40,12 +41,26 @@ def train() -> None:
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--ladders", is_flag=True, help="Whole ladders below a near-pristine top rung, and nothing else.")
-def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: int, ladders: bool) -> None:
-    """Turn pristine photos/ and videos/ below SOURCES into ladders of real encodes labelled with VMAF.
+@click.option(
+    "--faults", is_flag=True, help="Short ladders with faulty rungs: noise, blur, damage, freezes, and so on."
+)
+def synthesize(
+    sources: Path, out: Path, contents: int | None, seed: int, jobs: int, ladders: bool, faults: bool
+) -> None:
+    """Turn pristine photos/ and videos/ below SOURCES into ladders of real encodes.
+
+    Every clip is labelled with VMAF, VMAF NEG and CAMBI at display size, a faulty one with its severity too. Give each
+    kind a folder OUT of its own: random rungs (no option), --ladders and --faults.
 
     What is finished is not made again, so that an interrupted run goes on where it stopped.
     """
+    from pipeline.errors import UsageError  # noqa: PLC0415
+    from workers.training.synthesize import Making  # noqa: PLC0415
     from workers.training.synthesize import synthesize as make  # noqa: PLC0415
+
+    if ladders and faults:
+        raise UsageError("--ladders and --faults make different data: run it once with each, into a folder each")
+    making: Making = "ladders" if ladders else "faults" if faults else "mixed"
 
     def report(done: Any) -> None:
         for message in done.messages:
@@ -55,7 +70,7 @@ def synthesize(sources: Path, out: Path, contents: int | None, seed: int, jobs: 
             err=True,
         )
 
-    rows = make(sources, out, contents=contents, seed=seed, jobs=jobs, report=report, ladders=ladders)
+    rows = make(sources, out, contents=contents, seed=seed, jobs=jobs, report=report, making=making)
     click.echo(f"{rows} clips: {out / 'index.parquet'}")
 
 
@@ -110,7 +125,7 @@ def run(
     from pipeline.errors import UsageError  # noqa: PLC0415
     from workers.models.checkpoint import load  # noqa: PLC0415
     from workers.training.curves import draw  # noqa: PLC0415
-    from workers.training.evaluate import describe, set_intervals, write  # noqa: PLC0415
+    from workers.training.evaluate import describe, set_intervals, with_faults, write  # noqa: PLC0415
     from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
     from workers.training.evaluation_page import write_page  # noqa: PLC0415
     from workers.training.extract import load_samples  # noqa: PLC0415
@@ -142,7 +157,8 @@ def run(
         path = fit(loaded, out, chosen, report, further=more, hours=hours or file.hours)
     set_intervals(path, loaded)
     contents = len({sample.content for sample in loaded if sample.split == "validation"})
-    found = describe(path, measure(path, loaded), f"{contents} contents of our own making")
+    measured = measure(path, loaded, with_faults([*loaded, *more]))
+    found = describe(path, measured, f"{contents} contents of our own making")
     write(found, out / "evaluation.json")
     write_page(found, out / "evaluation.html")
     draw(out)
@@ -154,24 +170,37 @@ def run(
 @click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as JSON.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with charts.")
-def evaluate(model: Path, samples: Path, out: Path | None, html: Path | None) -> None:
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Samples of what `synthesize --faults` made: how faulty rungs are scored.",
+)
+def evaluate(model: Path, samples: Path, out: Path | None, html: Path | None, faults: Path | None) -> None:
     """Measure a checkpoint on the validation contents of SAMPLES, beside the baselines that it has to beat."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from workers.training.evaluate import evaluate as measure  # noqa: PLC0415
-    from workers.training.evaluate import write  # noqa: PLC0415
+    from workers.training.evaluate import with_faults, write  # noqa: PLC0415
     from workers.training.extract import load_samples  # noqa: PLC0415
 
-    found = measure(model, load_samples(samples))
-    table = Table(title=f"{found.model}: against VMAF on contents that it has not seen")
+    found = measure(model, load_samples(samples), with_faults(load_samples(faults)) if faults else ())
+    title = f"{found.model}: against VMAF on contents that it has not seen"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for column in ("question", "clips", "SROCC", "PLCC", "KROCC", "RMSE", "within", "pairs", "coverage"):
-        table.add_column(column, justify="left" if column == "question" else "right")
+        table.add_column(column, justify="left" if column == "question" else "right", no_wrap=True)
     for name, figures in {**found.questions, **{f"baseline: {k}": v for k, v in found.baselines.items()}}.items():
         shown = figures.to_dict()
-        cells = [f"{shown[key]:.3f}" for key in ("srocc", "plcc", "krocc", "rmse", "within", "pairs", "coverage")]
+        cells = [
+            f"{shown[key]:.3f}".replace("nan", "-")
+            for key in ("srocc", "plcc", "krocc", "rmse", "within", "pairs", "coverage")
+        ]
         table.add_row(name, str(figures.clips), *cells)
-    Console(file=sys.stdout).print(table)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _TABLE_COLUMNS)
+    console.print(table)
+    for fault, share in found.severity.items():
+        console.print(f"{fault}: the severer of two clips got the lower score in {share:.0%} of pairs")
     if out:
         write(found, out)
     if html:

@@ -25,7 +25,7 @@ from workers.models.ladder_model import (
 )
 from workers.models.trees import Trees
 from workers.training.extract import Sample, against
-from workers.training.sources import WHOLE_LADDER_SUFFIX
+from workers.training.sources import WHOLE_LADDER_SUFFIX, source_id
 
 _SETTINGS = {
     "objective": "regression",
@@ -50,6 +50,7 @@ _KINDS: tuple[tuple[float, Mapping[str, object]], ...] = (
 """How many trees of each kind, as a factor, and its settings."""
 _FINDING = {"objective": "binary", "num_leaves": 8, "min_data_in_leaf": 20}
 _RUINED_TREES = 200
+_HIDDEN_KINDS = ("cascade", "fault")  # what went wrong does not show in the facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,23 @@ def cases_of(samples: Sequence[Sample], fold_of: Mapping[str, int]) -> list[Case
     return cases
 
 
+def taught(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases from which something can be learned: a fault that no picture shows by itself only beside the
+    reference."""
+    return [case for case in cases if case.measured.best is not None or case.sample.tells_alone]
+
+
 def folds_of(samples: Sequence[Sample], folds: int, further: Sequence[Sample] = ()) -> dict[str, int]:
     """Return the fold of every content: dealt in the order of their names, those of `samples` first.
 
-    A whole ladder among `further` goes to the fold of the content that was made of the same source, else to one that
-    hangs on its name alone: it keeps it when more are added.
+    A content among `further` goes to the fold of the content of `samples` that was made of the same source, else to one
+    that hangs on its source's name alone: it keeps it when more are added.
     """
     fold_of = {content: number % folds for number, content in enumerate(sorted({s.content for s in samples}))}
     for content in sorted({sample.content for sample in further}):
-        of_source = fold_of.get(content.removesuffix(WHOLE_LADDER_SUFFIX))
-        fold_of.setdefault(content, zlib.crc32(content.encode()) % folds if of_source is None else of_source)
+        source = source_id(content)
+        by_name = zlib.crc32((source + WHOLE_LADDER_SUFFIX).encode()) % folds
+        fold_of.setdefault(content, fold_of.get(source, by_name))
     return fold_of
 
 
@@ -103,7 +111,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
 
     def alone(chosen: Sequence[Case], *, hide_stream: bool) -> Trees:
         # Facts cannot tell a cascade from a good encode: with cascades among them, they are trusted nowhere.
-        apart = [c for c in chosen if c.measured.best is None and (hide_stream or c.sample.kind != "cascade")]
+        apart = [c for c in chosen if c.measured.best is None and (hide_stream or c.sample.kind not in _HIDDEN_KINDS)]
         rows = [tree_row(case.measured, hide_stream=hide_stream) for case in apart]
         return _train(rows, [case.sample.target for case in apart], trees, seed, threads)
 
@@ -120,7 +128,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
 
     def ruined(chosen: Sequence[Case]) -> dict[str, Trees]:
         rows = [ruined_row(case.measured, *both[id(case.measured)]) for case in chosen]
-        hides = [float(case.sample.kind == "cascade") for case in chosen]
+        hides = [float(case.sample.kind in _HIDDEN_KINDS) for case in chosen]
         return {"ruined": _train(rows, hides, _RUINED_TREES, seed, threads, _FINDING)}
 
     for fold in range(folds):
@@ -136,7 +144,7 @@ def grow(cases: Sequence[Case], *, folds: int, trees: int, seed: int, threads: i
             best_guess[id(measured)] = (float(with_facts[index]), float(without[index]))
 
     def ladder(chosen: Sequence[Case]) -> dict[str, Trees]:
-        beside = [case for case in chosen if case.measured.best is not None]
+        beside = [case for case in chosen if case.measured.best is not None and case.sample.kind != "order"]
         scores = [case.sample.target for case in beside]
         forests = {}
         for name, hide in (("ladder", False), ("ladder_pixels", True)):

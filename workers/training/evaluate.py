@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import lightgbm
@@ -38,6 +39,9 @@ class Evaluation:
     baselines: dict[str, Figures]
     answers: dict[str, tuple[tuple[float, float, str], ...]]
     """By question: (predicted, true, file) of every clip."""
+    severity: dict[str, float]
+    """By fault that VMAF does not see: share of pairs of one content, against the reference, whose severer clip got the
+    lower score. Empty without such clips."""
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -46,6 +50,7 @@ class Evaluation:
             "groups": {
                 name: {key: found.to_dict() for key, found in group.items()} for name, group in self.groups.items()
             },
+            "severity": {name: round(share, 4) for name, share in self.severity.items()},
             "baselines": {name: found.to_dict() for name, found in self.baselines.items()},
         }
 
@@ -63,11 +68,13 @@ class _Answers:
         return figures(self.scores[chosen], truth, contents, self.intervals[chosen])
 
 
-def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
-    """Measure a checkpoint on the samples of split ``validation``."""
+def evaluate(path: Path, samples: Sequence[Sample], faulty: Sequence[Sample] = ()) -> Evaluation:
+    """Measure a checkpoint on the samples of split ``validation``; `faulty` are contents whose rungs have faults."""
     checkpoint = load(path)
     model = LadderModel(checkpoint)
     questions = _questions(_unseen(model, samples))
+    broken = _unseen(model, faulty)
+    questions |= _fault_questions(broken)
     answers = {name: _answer(model, chosen) for name, chosen in questions.items() if chosen}
     groups: dict[str, dict[str, Figures]] = defaultdict(dict)
     for name in ("ladder", "alone"):
@@ -77,6 +84,7 @@ def evaluate(path: Path, samples: Sequence[Sample]) -> Evaluation:
                     groups[name][key] = answers[name].figures(partial(_is_of, key))
     return Evaluation(
         model=f"{checkpoint.name} @ {checkpoint.weights_hash}",
+        severity=_severity_order(model, broken),
         questions={name: answer.figures() for name, answer in answers.items()},
         groups=dict(groups),
         baselines=_baselines(samples, questions["alone"]),
@@ -134,6 +142,36 @@ def _questions(cases: Sequence[Case]) -> dict[str, list[Case]]:
         "still": [case for case in alone if of_kind(case, "still")],
         "cascade": [case for case in alone if of_kind(case, "cascade")],
     }
+
+
+def with_faults(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of those contents whose rungs have faults."""
+    contents = {sample.content for sample in samples if sample.fault}
+    return [sample for sample in samples if sample.content in contents]
+
+
+def _fault_questions(cases: Sequence[Case]) -> dict[str, list[Case]]:
+    faults = [case for case in cases if case.sample.kind == "fault"]
+    first = {id(case.sample.references[0][1]) for case in faults if case.sample.references}
+    return {
+        "fault": [case for case in faults if id(case.measured.against) in first],
+        "fault_alone": [case for case in faults if case.measured.best is None and case.sample.tells_alone],
+    }
+
+
+def _severity_order(model: LadderModel, cases: Sequence[Case]) -> dict[str, float]:
+    series: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        sample = case.sample
+        first = sample.references[0][1] if sample.references else None
+        if sample.kind == "order" and sample.fault and first is not None and case.measured.against is first:
+            series[sample.fault, sample.content].append(case)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for (fault, _), members in sorted(series.items()):
+        members.sort(key=lambda case: case.sample.severity)
+        scores = _answer(model, members).scores
+        right[fault] += [bool(mild > severe) for mild, severe in combinations(scores, 2)]
+    return {fault: sum(found) / len(found) for fault, found in right.items() if found}
 
 
 def _answer(model: LadderModel, cases: Sequence[Case]) -> _Answers:
@@ -197,7 +235,8 @@ def set_intervals(path: Path, samples: Sequence[Sample]) -> dict[str, float]:
         ),
     ):
         ratios = _error_in_spreads(model, asked)
-        halves = np.array([_half(case.sample.content) for case in asked])
+        half_of = {content: number % 2 for number, content in enumerate(sorted({c.sample.content for c in asked}))}
+        halves = np.array([half_of[case.sample.content] for case in asked])
         reach[basis] = _conformal(ratios)
         coverage[basis] = float(
             np.mean([np.mean(ratios[halves == half] <= _conformal(ratios[halves != half])) for half in (0, 1)])
@@ -219,10 +258,6 @@ def _conformal(ratios: NDArray[np.float64]) -> float:
     return float(np.sort(ratios)[min(rank, len(ratios) - 1)])
 
 
-def _half(content: str) -> int:
-    return sum(content.encode()) % 2
-
-
 def describe(path: Path, evaluation: Evaluation, data: str) -> Evaluation:
     """Write the one-line accuracy into the checkpoint; return the figures under the identity that it has by that."""
     ladder, alone = evaluation.questions["ladder"], evaluation.questions["alone"]
@@ -238,4 +273,4 @@ def write(evaluation: Evaluation, path: Path) -> None:
     path.write_text(json.dumps(evaluation.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
-__all__ = ["Evaluation", "describe", "evaluate", "set_intervals", "write"]
+__all__ = ["Evaluation", "describe", "evaluate", "set_intervals", "with_faults", "write"]

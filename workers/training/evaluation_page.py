@@ -24,6 +24,8 @@ QUESTIONS = {
     "small": "alone, 1/6 to 1/16 of the display",
     "still": "stills, alone",
     "cascade": "cascades (bad source, good encode), alone",
+    "fault": "a rung with a fault (noise, blur, damage and more), against the best rung",
+    "fault_alone": "a fault that a picture shows by itself (noise, combing, damage, loss), alone",
 }
 """The names of the questions, in words."""
 
@@ -49,6 +51,7 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
         model=evaluation.model,
         columns=_COLUMNS,
         tables={title: [(name, _row(found)) for name, found in rows.items()] for title, rows in tables.items()},
+        severity={name: f"{share:.3f}" for name, share in evaluation.severity.items()},
         chart=Markup(_chart(evaluation).to_html(full_html=False, include_plotlyjs=False)),
         library=Markup(get_plotlyjs()),
     )

@@ -27,6 +27,7 @@ from schemas import Ladder, Rendition, Rung
 from workers.measured import Measured
 from workers.models.measure import compare, measure
 from workers.training.encoders import CODECS
+from workers.training.faults import BY_NEG, OWN_FAULT
 from workers.training.target import target_of
 
 FRAMES = 8
@@ -47,8 +48,9 @@ class Sample:
     share: float
     """Coded against displayed height."""
     vmaf: float
+    """VMAF NEG where VMAF rewards the fault."""
     target: float
-    """What is taught of it; see `workers.training.target`."""
+    """What is taught of it; see `workers.training.target`. NaN: only its place in the order of severities is known."""
     target_frames: NDArray[np.float32]  # [T] at the sampled frames
     made: tuple[float, float, float, float]
     """How it was made, for the pixel network: log2 of its smallest coded size against the display's; how hard that
@@ -57,6 +59,13 @@ class Sample:
     measured: Measured
     references: tuple[tuple[int, NDArray[np.float32]], ...]
     """(index of the reference in the content's list, against [T, A]); best first."""
+    fault: str | None = None
+    severity: float = math.nan
+
+    @property
+    def tells_alone(self) -> bool:
+        """Whether its own pictures show what is taught of it; beside the reference every fault is seen."""
+        return self.kind != "order" and (self.fault is None or self.fault in OWN_FAULT)
 
 
 def extract(data: Path, out: Path, *, jobs: int, seed: int = 0) -> Iterator[tuple[str, int, str]]:
@@ -84,7 +93,9 @@ def _extract_content(data: Path, labels: Path, out: Path, seed: int) -> tuple[in
     rng = random.Random(f"{seed}/{labels.stem}")
     rungs = [row for row in rows if row["kind"] in ("ladder", "small")]
     ladder = _ladder(labels.stem, rungs, data)
-    order = [rendition.rendition_id for rendition in reference_order(ladder)] if ladder else []
+    clean = [rendition.rendition_id for rendition in reference_order(ladder)] if ladder else []
+    # What a fault does to the bits must not make it the reference.
+    order = [*clean, *(row["file"] for row in rows if row.get("fault"))]
     made: dict[str, Clip] = {}
     troubles: list[str] = []
     anchor: Anchor | None = None
@@ -103,7 +114,7 @@ def _extract_content(data: Path, labels: Path, out: Path, seed: int) -> tuple[in
     best = [name for name in order if name in made][:1]
     poorer_from = rng.randint(1, _DROPPED_AT_MOST)
     fitting = [name for name in order if name in made and (name in best or _fits(made[name]))]
-    poorer = fitting[poorer_from : poorer_from + 1]
+    poorer = [name for name in fitting if name in clean][poorer_from : poorer_from + 1]
     _write(out / f"{labels.stem}.npz", rows, made, [*best, *poorer], fitting)
     return len(made), "; ".join(troubles)
 
@@ -175,7 +186,8 @@ def _write(
             arrays[f"{index}.{field}"] = getattr(seen, field)
         rate = Fraction(row["frame_rate"])
         places = [min(len(row["vmaf_frames"]) - 1, round(frame.time_seconds * rate)) for frame in clip.frames]
-        arrays[f"{index}.vmaf_frames"] = np.array([row["vmaf_frames"][place] for place in places], np.float32)
+        labels = row["vmaf_neg_frames" if row.get("fault") in BY_NEG else "vmaf_frames"]
+        arrays[f"{index}.vmaf_frames"] = np.array([labels[place] for place in places], np.float32)
         used: list[int] = []
         for reference in references:
             allowed = name in fitting and reference != name and fitting.index(reference) < fitting.index(name)
@@ -192,7 +204,9 @@ def _write(
                 "split": row["split"],
                 "codec": _CODEC_OF_ENCODER[row["codec"]],
                 "share": row["height_px"] / row["display_height_px"],
-                "vmaf": row["vmaf"],
+                "vmaf": round(sum(labels) / len(labels), 3),
+                "fault": row.get("fault"),
+                "severity": row.get("severity"),
                 "made": made_of(row),
                 "references": used,
             }
@@ -226,6 +240,8 @@ def _read(path: Path) -> list[Sample]:
                 references=tuple(
                     (place, stored[f"{index}.against{number}"]) for number, place in enumerate(fact["references"])
                 ),
+                fault=fact.get("fault"),
+                severity=math.nan if fact.get("severity") is None else fact["severity"],
             )
             for index, fact in enumerate(facts)
         ]

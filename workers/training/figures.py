@@ -1,5 +1,6 @@
 """The figures by which models are compared: correlation, error, order of pairs, coverage of intervals."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import curve_fit
+from scipy.optimize import OptimizeWarning, curve_fit
 
 CERTAIN_PAIR = 6.0  # points: one just-noticeable difference
 
@@ -76,7 +77,9 @@ def _plcc(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         return float(np.corrcoef(predicted, truth)[0, 1])
     start = [truth.max(), truth.min(), float(np.mean(predicted)), float(np.std(predicted)) + 1e-6]
     try:
-        fitted = logistic(predicted, *curve_fit(logistic, predicted, truth, p0=start, maxfev=4000)[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)  # how sure the parameters are is not asked
+            fitted = logistic(predicted, *curve_fit(logistic, predicted, truth, p0=start, maxfev=4000)[0])
     except RuntimeError:  # no fit: the plain correlation
         fitted = predicted
     return float(np.corrcoef(fitted, truth)[0, 1])

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 _JND = 0.06  # six points: pairs closer than this have no certain order
+_POINT = 0.01
+_SEVERER = 0.1  # of the range of a fault
 
 
 def laplace(score: Tensor, spread: Tensor, truth: Tensor) -> Tensor:
@@ -32,6 +34,19 @@ def rank(score: Tensor, truth: Tensor, group: Tensor) -> Tensor:
     if not pairs.any():
         return score.sum() * 0
     wrong = torch.relu(_JND / 2 - (score[:, None] - score[None, :]))
+    return wrong[pairs].mean()
+
+
+def severity_order(score: Tensor, severity: Tensor, series: Tensor) -> Tensor:
+    """Hinge on pairs of one series [M] whose severer clip is not at least a point lower; series -1 stands in none.
+
+    For faults that VMAF does not see, so that their order is the only label.
+    """
+    worse = severity[:, None] - severity[None, :] > _SEVERER
+    pairs = (series[:, None] == series[None, :]) & (series[:, None] >= 0) & worse
+    if not pairs.any():
+        return score.sum() * 0
+    wrong = torch.relu(_POINT - (score[None, :] - score[:, None]))
     return wrong[pairs].mean()
 
 

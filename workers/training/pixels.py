@@ -82,7 +82,8 @@ def _fit_cycle(
         average, first = state["average"], int(state["step"])
     by_content: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        by_content[sample.content].append(sample)
+        if sample.tells_alone:
+            by_content[sample.content].append(sample)
     total = 0.0
     network.train()
     started = time.monotonic()

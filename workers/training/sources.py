@@ -15,6 +15,7 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".264", ".265", ".y
 WINDOWS_PER_VIDEO = 4
 VALIDATION_PER_MILLE = 150
 WHOLE_LADDER_SUFFIX = "-ladder"  # of the ids of contents that are one whole ladder: their source may have others
+FAULTS_SUFFIX = "-faults"  # the same of contents whose rungs have faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ def split_of(file_name: str) -> Split:
     """The side of a source file: its name alone decides, so no content leaks when other files are added."""
     digest = hashlib.sha256(file_name.encode()).digest()
     return "validation" if int.from_bytes(digest[:8], "big") % 1000 < VALIDATION_PER_MILLE else "train"
+
+
+def source_id(content_id: str) -> str:
+    """Return the id that the content has when random rungs are made of it, whatever else was made of its source."""
+    return content_id.removesuffix(WHOLE_LADDER_SUFFIX).removesuffix(FAULTS_SUFFIX)
 
 
 def find_contents(sources: Path) -> list[Content]:

@@ -1,4 +1,4 @@
-"""Training data: pristine contents become ladders of real encodes, labelled with VMAF at display size.
+"""Training data: pristine contents become ladders of real encodes, labelled by libvmaf at display size.
 
 Below the output folder stand `clips/<content>/<name>`, the encoded files; `labels/<content>.json`, written
 when a content is finished, which is what makes a run resumable; and `index.parquet`, one row a clip.
@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import pyarrow as pa
@@ -32,11 +32,14 @@ from workers.training.encoders import (
     encode,
     scaled_size,
 )
+from workers.training.faults import IN_STREAM, ORDER_ONLY, Fault, FaultName, break_stream, shown_with
 from workers.training.pristine import Pristine, SourceError, make_pristine
-from workers.training.sources import WHOLE_LADDER_SUFFIX, Content, SourceKind, Split, find_contents
-from workers.training.vmaf import measure_vmaf
+from workers.training.sources import FAULTS_SUFFIX, WHOLE_LADDER_SUFFIX, Content, SourceKind, Split, find_contents
+from workers.training.vmaf import Labels, measure_vmaf
 
-ClipKind = Literal["ladder", "small", "cascade", "still"]
+ClipKind = Literal["ladder", "small", "cascade", "still", "fault", "order"]
+"""`fault`: a rung with something wrong beside its encode; `order`: the same, but only the severity is known of it."""
+Making = Literal["mixed", "ladders", "faults"]
 
 LADDER_CLIPS = 8
 LADDER_SHARES = (1.0, 3 / 4, 2 / 3, 1 / 2, 3 / 8, 1 / 3, 1 / 4, 1 / 6)  # of the display's sides
@@ -54,6 +57,12 @@ WHOLE_LADDER_SHARES = (1.0, 3 / 4, 2 / 3, 1 / 2, 3 / 8, 1 / 4)
 WHOLE_LADDER_WEIGHTS = (3, 1, 1, 2, 1, 1)
 WHOLE_LADDER_CODECS: dict[CodecName, int] = {"x264": 3, "x265": 2, "svtav1": 2}
 WHOLE_LADDER_TOP_CRF: dict[CodecName, tuple[int, int]] = {"x264": (12, 18), "x265": (12, 18), "svtav1": (12, 22)}
+FAULT_SERIES = 2
+FAULT_SEVERITIES = 3  # of a series: one fault on one content in one encode, worse and worse
+FAULT_CLEAN_CLIPS = 3  # the top rung among them
+FAULT_SHARES, FAULT_WEIGHTS = (1.0, 2 / 3, 1 / 2), (3, 1, 1)
+FAULT_CODECS: dict[CodecName, int] = {"x264": 3, "x265": 2}
+FAULT_CRF = (16, 30)
 SHARED_MEMORY = Path("/dev/shm")  # raw pictures of one content are up to 33 MB, and are read some 26 times
 SHARED_MEMORY_FREE_BYTES = 1 << 30
 
@@ -84,6 +93,10 @@ class ClipLabel:
     frame_rate: str  # exact fraction
     vmaf: float  # mean over the frames, 0-100
     vmaf_frames: list[float]  # [frames]
+    vmaf_neg_frames: list[float]  # [frames]
+    cambi: float | None  # mean over the frames; None: too small a display for it
+    fault: FaultName | None
+    severity: float | None  # 0-1, with a fault
     split: Split
     first_encode: str | None  # JSON of the encode that a cascade was made from, else None
     seed: int
@@ -112,6 +125,7 @@ class _Plan:
     first: Encode | None = None  # a cascade's first encode
     of: str | None = None  # the name of the rung that is a cascade's first encode
     frame: int | None = None  # a still's frame
+    fault: Fault | None = None
 
 
 def synthesize(
@@ -122,22 +136,23 @@ def synthesize(
     seed: int,
     jobs: int,
     report: Callable[[Progress], None],
-    ladders: bool = False,
+    making: Making = "mixed",
 ) -> int:
     """Make and label the clips of `contents` contents (None: all), and return the rows of the index.
 
-    With `ladders` each content becomes one whole ladder below a near-pristine top rung, and nothing else. Contents
-    come in an order shuffled by the seed, so an interrupted run leaves a fair sample, and with `ladders` in the reverse
-    of it, so that a short run adds contents to a short run without. What is finished is not made again.
+    Of each content `making` makes: ``mixed``, random rungs, cascades, stills and small clips; ``ladders``, one whole
+    ladder below a near-pristine top rung, and cascades; ``faults``, a short ladder with rungs whose chain has a fault.
+    Contents come in an order shuffled by the seed, so an interrupted run leaves a fair sample, and with ``ladders`` in
+    the reverse of it, so that a short run adds contents to a short mixed one. What is finished is not made again.
     A content depends on the seed and the source files, not on the order or on
     `jobs`. Sources that cannot be used and encodes that fail are named in the reports and left out.
     """
     available = find_contents(sources)
     wanted = list(available)
     random.Random(f"{seed}/order").shuffle(wanted)
-    if ladders:
-        wanted = [replace(c, content_id=c.content_id + WHOLE_LADDER_SUFFIX) for c in reversed(wanted)]
-    wanted = wanted[:contents]
+    if making == "ladders":
+        wanted.reverse()
+    wanted = [replace(c, content_id=c.content_id + _SUFFIXES[making]) for c in wanted[:contents]]
     for folder in ("clips", "labels"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     todo = [content for content in wanted if not _label_file(out, content.content_id).exists()]
@@ -151,7 +166,7 @@ def synthesize(
     context = multiprocessing.get_context("spawn")  # forks copy locks without their holders
     with _cancelled_on_error(ProcessPoolExecutor(jobs, mp_context=context)) as pool:
         pending = {
-            pool.submit(_make_content, content, companions[content.split], out, seed, ladders): content.content_id
+            pool.submit(_make_content, content, companions[content.split], out, seed, making): content.content_id
             for content in todo
         }
         for finished, future in enumerate(as_completed(pending), start=1):
@@ -184,7 +199,7 @@ def write_index(out: Path) -> int:
 
 
 def _make_content(
-    content: Content, companions: list[Path], out: Path, seed: int, ladders: bool
+    content: Content, companions: list[Path], out: Path, seed: int, making: Making
 ) -> tuple[int, tuple[str, ...]]:
     """Make all clips of one content; return how many, and one line for everything that was left out."""
     cv2.setNumThreads(1)
@@ -201,10 +216,10 @@ def _make_content(
     with _scratch() as scratch:
         reference = scratch / "pristine.y4m"
         pristine.write_y4m(reference, slice(None))
-        for plan in _plan_ladder(pristine, rng) if ladders else _plan_clips(pristine, rng):
+        for plan in _PLANS[making](pristine, rng):
             target = folder / plan.name
             try:
-                scores = _make_clip(plan, pristine, reference, target, scratch)
+                said = _make_clip(plan, pristine, reference, target, scratch)
             except EncodeError as error:
                 target.unlink(missing_ok=True)
                 messages.append(f"dropped {content.content_id}/{plan.name}: {error}")
@@ -219,10 +234,14 @@ def _make_content(
                     soft=pristine.soft,
                     display_width_px=pristine.width_px,
                     display_height_px=pristine.height_px,
-                    frames=len(scores),
+                    frames=len(said.vmaf),
                     frame_rate=f"{pristine.frame_rate.numerator}/{pristine.frame_rate.denominator}",
-                    vmaf=round(sum(scores) / len(scores), 3),
-                    vmaf_frames=scores,
+                    vmaf=_mean(said.vmaf),
+                    vmaf_frames=said.vmaf,
+                    vmaf_neg_frames=said.vmaf_neg,
+                    cambi=_mean(said.cambi) if said.cambi else None,
+                    fault=plan.fault.name if plan.fault else None,
+                    severity=plan.fault.severity if plan.fault else None,
                     split=content.split,
                     first_encode=None if plan.first is None else json.dumps(asdict(plan.first)),
                     seed=seed,
@@ -293,20 +312,46 @@ def _encoded_again(rungs: Sequence[_Plan], pristine: Pristine, rng: random.Rando
 
 def _plan_ladder(pristine: Pristine, rng: random.Random) -> list[_Plan]:
     """Draw one whole ladder: a near-pristine top rung, what is below it in size, rate and codec, and cascades."""
-    plans: list[_Plan] = []
-    for index in range(WHOLE_LADDER_CLIPS):
-        codec = rng.choices(list(WHOLE_LADDER_CODECS), list(WHOLE_LADDER_CODECS.values()))[0]
-        share = rng.choices(WHOLE_LADDER_SHARES, WHOLE_LADDER_WEIGHTS)[0] if index else 1.0
-        crf = CODECS[codec].crf if index else WHOLE_LADDER_TOP_CRF[codec]
-        size = scaled_size(codec, (pristine.width_px, pristine.height_px), share)
-        settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=crf)
-        plans.append(_Plan(f"{index:02d}_ladder{CODECS[codec].suffix}", "ladder", settings))
+    plans = [_rung(index, pristine, rng) for index in range(WHOLE_LADDER_CLIPS)]
     return [*plans, *_encoded_again(plans, pristine, rng, len(plans))]
 
 
-def _make_clip(plan: _Plan, pristine: Pristine, reference: Path, target: Path, scratch: Path) -> list[float]:
-    """Encode one planned clip to `target` and return its VMAF per frame."""
-    source, frames = reference, len(pristine.frames)
+def _plan_faults(pristine: Pristine, rng: random.Random) -> list[_Plan]:
+    """Draw a short clean ladder, and rungs with a fault: every severity of one fault in the same encode."""
+    display = (pristine.width_px, pristine.height_px)
+    plans = [_rung(index, pristine, rng) for index in range(FAULT_CLEAN_CLIPS)]
+    for name in rng.sample(get_args(FaultName), FAULT_SERIES):
+        codec = rng.choices(list(FAULT_CODECS), list(FAULT_CODECS.values()))[0]
+        size = scaled_size(codec, display, rng.choices(FAULT_SHARES, FAULT_WEIGHTS)[0])
+        settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=FAULT_CRF)
+        seed, suffix = rng.getrandbits(32), ".ts" if name in IN_STREAM else CODECS[codec].suffix
+        kind: ClipKind = "order" if name in ORDER_ONLY else "fault"
+        for step in range(FAULT_SEVERITIES):
+            fault = Fault(name, round((step + rng.random()) / FAULT_SEVERITIES, 3), seed)
+            plans.append(_Plan(f"{len(plans):02d}_{name}{suffix}", kind, settings, fault=fault))
+    return plans
+
+
+def _rung(index: int, pristine: Pristine, rng: random.Random) -> _Plan:
+    """Draw a rung of a whole ladder; the first is near-pristine."""
+    codec = rng.choices(list(WHOLE_LADDER_CODECS), list(WHOLE_LADDER_CODECS.values()))[0]
+    share = rng.choices(WHOLE_LADDER_SHARES, WHOLE_LADDER_WEIGHTS)[0] if index else 1.0
+    crf = CODECS[codec].crf if index else WHOLE_LADDER_TOP_CRF[codec]
+    size = scaled_size(codec, (pristine.width_px, pristine.height_px), share)
+    settings = draw_encode(codec, size, pristine.frame_rate, rng, crf=crf)
+    return _Plan(f"{index:02d}_ladder{CODECS[codec].suffix}", "ladder", settings)
+
+
+def _make_clip(plan: _Plan, pristine: Pristine, reference: Path, target: Path, scratch: Path) -> Labels:
+    """Encode one planned clip to `target` and return its labels."""
+    source, frames, rate = reference, len(pristine.frames), pristine.frame_rate
+    whole = target
+    if plan.fault and plan.fault.name in IN_STREAM:
+        whole = scratch / "whole.ts"
+    elif plan.fault:
+        shown = shown_with(pristine, plan.fault)
+        source, frames, rate = scratch / "faulty.y4m", len(shown.frames), shown.frame_rate
+        shown.write_y4m(source, slice(None))
     if plan.frame is not None:
         source = reference = scratch / "still.y4m"
         frames = 1
@@ -318,14 +363,17 @@ def _make_clip(plan: _Plan, pristine: Pristine, reference: Path, target: Path, s
     elif plan.first is not None:
         source = scratch / f"first{CODECS[plan.first.codec].suffix}"
         encode(reference, plan.first, source, frames, pristine.frame_rate)
-    encode(source, plan.settings, target, frames, pristine.frame_rate)
+    encode(source, plan.settings, whole, frames, rate)
+    if plan.fault and whole != target:
+        break_stream(whole, plan.fault, target)
     return measure_vmaf(
         target,
         reference,
         size=(pristine.width_px, pristine.height_px),
-        frames=frames,
+        frames=1 if plan.frame is not None else len(pristine.frames),
         frame_rate=pristine.frame_rate,
         scratch=scratch,
+        by_time=plan.fault is not None,
     )
 
 
@@ -347,10 +395,20 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 3)
+
+
 def _label_file(out: Path, content_id: str) -> Path:
     return out / "labels" / f"{content_id}.json"
 
 
+_PLANS: dict[Making, Callable[[Pristine, random.Random], list[_Plan]]] = {
+    "mixed": _plan_clips,
+    "ladders": _plan_ladder,
+    "faults": _plan_faults,
+}
+_SUFFIXES: dict[Making, str] = {"mixed": "", "ladders": WHOLE_LADDER_SUFFIX, "faults": FAULTS_SUFFIX}
 _ARROW_TYPES: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),

@@ -16,7 +16,12 @@ _STEEPNESS, _MIDDLE = 1.16, -0.61
 
 
 def target_of(vmaf: NDArray[np.float32], kind: str, share: float) -> NDArray[np.float32]:
-    """Return what is taught [T], 0-100, of frames with this VMAF [T]; `share` is the coded against the shown height."""
+    """Return what is taught [T], 0-100, of frames with this VMAF [T]; `share` is the coded against the shown height.
+
+    NaN where VMAF is blind, and the order of severities is all that is taught.
+    """
+    if kind == "order":
+        return np.full_like(vmaf, np.nan)
     if kind not in _BLENDED_KINDS:
         return vmaf
     return (vmaf + np.float32(size_alone(share))) / np.float32(2)

@@ -28,7 +28,7 @@ from workers.models.measure import summary
 from workers.models.network import LadderNetwork
 from workers.models.pixels import PixelNetwork, say
 from workers.training import losses, pixels
-from workers.training.boost import Case, Grown, cases_of, folds_of, grow, hidden
+from workers.training.boost import Case, Grown, cases_of, folds_of, grow, hidden, taught
 from workers.training.extract import Sample
 from workers.training.progress import Progress
 
@@ -85,6 +85,13 @@ def train(
 
     `hours` ends the temporal network early at the end of an epoch, with the learning rate brought down in time.
     """
+    for split, least in (("train", recipe.folds), ("validation", 2)):  # intervals are checked across two halves
+        there = len({sample.content for sample in samples if sample.split == split})
+        if there < least:
+            raise UsageError(
+                f"the samples have {there} contents on the {split} side of the split, and {least} at least are needed: "
+                "make and extract more contents (of some seven files one is for validation, as its name decides)"
+            )
     torch.set_num_threads(recipe.threads)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
@@ -108,7 +115,7 @@ def train_on_top(
     hours: float | None = None,
 ) -> Path:
     """Grow the trees and train the temporal network on samples that a pixel network has seen; see `train`."""
-    cases = cases_of(seen, fold_of)
+    cases = taught(cases_of(seen, fold_of))
     grown = grow(cases, folds=recipe.folds, trees=recipe.trees, seed=recipe.seed, threads=recipe.threads)
     scaler = Scaler(_scales(cases, grown))
     torch.manual_seed(recipe.seed)
@@ -295,16 +302,29 @@ def _step(
     group = torch.tensor([groups[case.sample.content] for case in cases], device=recipe.device)
     output = network(batch, start)
     frames = torch.nn.utils.rnn.pad_sequence(frame_truth, batch_first=True).to(recipe.device)
-    frame_error = ((output.frames - frames).abs() * batch.present).sum() / batch.present.sum()
+    known = ~truth.isnan()
+    seen_frames = batch.present & known[:, None]
+    frame_error = ((output.frames - frames.nan_to_num()).abs() * seen_frames).sum() / seen_frames.sum()
+    score, truth = output.score[known], truth[known]
     loss: Tensor = (
-        0.1 * losses.laplace(output.score, output.spread, truth)
-        + (output.score - truth).abs().mean()
-        + 0.1 * losses.plcc(output.score, truth)
-        + 0.3 * losses.rank(output.score, truth, group)
-        + 0.01 * losses.group_contrastive(output.features, truth)
+        0.1 * losses.laplace(score, output.spread[known], truth)
+        + (score - truth).abs().mean()
+        + 0.1 * losses.plcc(score, truth)
+        + 0.3 * losses.rank(score, truth, group[known])
+        + 0.3 * losses.severity_order(output.score, *series_of(cases, recipe.device))
+        + 0.01 * losses.group_contrastive(output.features[known], truth)
         + 0.2 * frame_error
     )
     return loss
+
+
+def series_of(cases: Sequence[Case], device: str) -> tuple[Tensor, Tensor]:
+    """Return severity [M] and series [M] of the cases of which only that order is known; series -1 for the others."""
+    names = [(c.sample.content, c.sample.fault) if c.sample.kind == "order" else None for c in cases]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, names)))}
+    series = torch.tensor([-1 if name is None else numbers[name] for name in names], device=device)
+    severity = torch.tensor([case.sample.severity for case in cases], dtype=torch.float32, device=device)
+    return severity, series
 
 
 def _view(measured: Measured, frames: list[int]) -> Measured:
