@@ -13,7 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from command_line import Commands
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, expect
 from pydantic import SecretStr
-from services.redis_server import RedisServer, free_port
+from services.ports import free_port
+from services.redis_server import RedisServer
 
 from pipeline.series import Link, PictureStore, SeriesStore, connect
 from pipeline.settings import RedisSettings

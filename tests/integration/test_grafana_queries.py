@@ -16,8 +16,8 @@ import page_scene
 import pytest
 from grafana_reader import ALL, Chosen, Infinity, promql
 from pydantic import SecretStr
+from services.ports import free_port
 from services.prometheus import Prometheus
-from services.redis_server import free_port
 
 from pipeline.export import LeftOut
 from pipeline.grafana.alerts import ALERTS

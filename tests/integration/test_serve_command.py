@@ -17,8 +17,9 @@ from api_served import TOKEN, WAIT_SECONDS, Listener, fill_film, fill_live, wait
 from command_line import Commands
 from pydantic import SecretStr
 from series_factory import point
+from services.ports import free_port
 from services.redis_fixtures import Series
-from services.redis_server import RedisServer, free_port
+from services.redis_server import RedisServer
 from services.redis_topologies import Certificates
 
 from pipeline.series import EmbeddedRedis, SeriesStore, connect

@@ -16,7 +16,7 @@ from typing import Self
 
 from services import kafka_security
 from services.kafka_jars import ServiceError, command, jars
-from services.redis_server import HOST, free_port
+from services.ports import HOST, free_port
 
 READY_SECONDS = 180.0
 """Two seconds on an idle machine; one that builds and tests was seen to take 80."""

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from services.kafka_jars import ServiceError
-from services.redis_server import HOST, free_port
+from services.ports import HOST, free_port
 
 READY_SECONDS = 60.0
 PLAIN = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"

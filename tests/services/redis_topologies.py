@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.redis_server import HOST, SLOTS, RedisServer, free_port, wait
+from services.ports import HOST, free_port
+from services.redis_server import SLOTS, RedisServer, wait
 
 SERVICE = "rungs"
 
