@@ -28,12 +28,12 @@ class Commands:
         """Give what is started from now on these variables as well."""
         self._environment |= environment
 
-    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, wait_seconds: float = WAIT_SECONDS) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self._command(*words),
             capture_output=True,
             text=True,
-            timeout=WAIT_SECONDS,
+            timeout=wait_seconds,
             check=False,
             env=self._environment,
             cwd=self._folder,

@@ -1,15 +1,18 @@
 """The commands of training, one after the other, on pictures made here: data, samples, a model, its figures."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 from command_line import Commands
 
 from workers.training.sources import Split, split_of
 
 CONTENTS: dict[Split, int] = {"train": 2, "validation": 2}
+WAIT_SECONDS = 900.0  # the longest takes half a minute of one core, and cores may be shared with other tests
 RECIPE = "seed = 0\npixel_cycles = [2, 2]\ntrees = 5\nepochs = 1\nfolds = 2\nthreads = 1\n"
 
 
@@ -37,7 +40,7 @@ def test_a_model_of_ones_own_from_photos_to_scores(tmp_path: Path) -> None:
     rungwatch = Commands(tmp_path)
 
     def done(*words: str | Path) -> str:
-        ran = rungwatch.run(*words)
+        ran = rungwatch.run(*words, wait_seconds=WAIT_SECONDS)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout + ran.stderr
 
@@ -53,6 +56,13 @@ def test_a_model_of_ones_own_from_photos_to_scores(tmp_path: Path) -> None:
     told = done("train", "evaluate", model, "samples", "--faults", "samples", "--out", "again.json")
     assert json.loads((tmp_path / "again.json").read_text())["questions"] == found["questions"]
     assert found["model"] in told
+
+    rows = pq.read_table(tmp_path / "data" / "index.parquet").to_pylist()
+    mos = [f"data/{row['file']},{1 + 4 * row['vmaf'] / 100:.2f}" for row in rows]
+    (tmp_path / "mos.csv").write_text("\n".join(["file,mos", *mos]))
+    told = done("train", "calibrate", "nano", "mos.csv", "--out", "ours.safetensors", "--fine-tune")
+    assert re.search(r"fine-tuned SROCC .* the map alone SROCC .* is kept", told)
+    assert re.search(rf"ours\.safetensors: on {len(rows)} files, before SROCC", told)
 
 
 def test_too_few_contents_are_told_before_anything_is_trained(tmp_path: Path) -> None:

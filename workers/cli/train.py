@@ -217,17 +217,22 @@ def evaluate(model: Path, samples: Path, out: Path | None, html: Path | None, fa
     "--scale", type=(float, float), default=(1.0, 5.0), show_default=True, help="Worst and best of your scale."
 )
 @click.option("--display-height", type=click.IntRange(1), help="As for score.  [default: of each file]")
-def calibrate(model: str, ratings: Path, out: Path, scale: tuple[float, float], display_height: int | None) -> None:
+@click.option("--fine-tune", is_flag=True, help="Let the last layers learn from them too, where held-out files gain.")
+def calibrate(
+    model: str, ratings: Path, out: Path, scale: tuple[float, float], display_height: int | None, fine_tune: bool
+) -> None:
     """Fit MODEL's scores to your viewers' scores by a monotone map, and write it as a checkpoint of its own.
 
     MOS.csv has the columns file (a path relative to it) and mos. Every file is scored alone. The map stands in the new
-    checkpoint's header: its scores are opinions, with your worst as 0 and your best as 100.
+    checkpoint's header: its scores are opinions, with your worst as 0 and your best as 100. With --fine-tune the last
+    layers of the temporal network move as well, if files that they have not seen are then judged better.
     """
     from pipeline.errors import UsageError  # noqa: PLC0415
     from workers.models.checkpoint import save  # noqa: PLC0415
     from workers.models.ladder_model import LadderModel  # noqa: PLC0415
     from workers.models.registry import checkpoint_of  # noqa: PLC0415
     from workers.training import opinion  # noqa: PLC0415
+    from workers.training.fine_tune import with_network  # noqa: PLC0415
 
     if scale[0] >= scale[1]:
         raise UsageError(f"--scale {scale[0]:g} {scale[1]:g}: the worst must be below the best.")
@@ -235,11 +240,25 @@ def calibrate(model: str, ratings: Path, out: Path, scale: tuple[float, float], 
     checkpoint = opinion.plain(checkpoint_of(model))
     scorer = LadderModel(checkpoint)
     with Progress() as progress:
-        scores = []
+        files = []
         for number, rating in enumerate(rated, start=1):
             progress.say(f"{number} of {len(rated)}: {rating.file.name}")
-            scores.append(opinion.score_file(scorer, rating.file, display_height))
-    found = opinion.fit(scores, [rating.opinion for rating in rated])
+            files.append(opinion.measure_file(scorer, rating.file, display_height))
+        opinions = [rating.opinion for rating in rated]
+        found = opinion.fit([opinion.score_of(scorer, clips) for clips in files], opinions)
+        tuned = None
+        if fine_tune:
+            progress.say("fine-tuning, six times: five on four fifths of the files, to see what it is worth")
+            tuned = opinion.fit_tuned(scorer, files, opinions)
+    if tuned:
+        helps = tuned.fit.after.rmse < found.after.rmse
+        click.echo(
+            f"fine-tuned SROCC {tuned.fit.after.srocc:.3f} RMSE {tuned.fit.after.rmse:.1f}, the map alone SROCC "
+            f"{found.after.srocc:.3f} RMSE {found.after.rmse:.1f} on held-out files: "
+            + ("fine-tuned is kept" if helps else "the map alone is kept, more ratings may change that")
+        )
+        if helps:
+            found, checkpoint = tuned.fit, with_network(checkpoint, tuned.network)
     save(opinion.with_map(checkpoint, found, len(rated)), out)
     click.echo(
         f"{out}: on {len(rated)} files, before SROCC {found.before.srocc:.3f} RMSE {found.before.rmse:.1f}, "

@@ -238,8 +238,8 @@ class LadderModel:
         self._device = torch.device(device)
         self._pixel_type = pixel_type
         self._pixels = PixelNetwork(architecture.pixels)
-        self._network = LadderNetwork(architecture.network)
-        for part, module in (("pixels", self._pixels), ("network", self._network)):
+        self.network = LadderNetwork(architecture.network)
+        for part, module in (("pixels", self._pixels), ("network", self.network)):
             module.load_state_dict({key: t.float() for key, t in checkpoint.part(part).items()}, strict=True)
             module.eval().to(self._device)
         self._guesser = Guesser({part: _trees(checkpoint, part) for part in FORESTS})
@@ -261,6 +261,13 @@ class LadderModel:
         """See `Model.compare`."""
         return compare(measured, shown, best, sheet)
 
+    def inputs(self, clips: Sequence[Measured]) -> tuple[NDArray[np.float32], Batch, Tensor]:
+        """Return what the trees say of C clips [C, len(GUESS)], and what the temporal network gets: the batch, and from
+        where it moves [C], in 0..1."""
+        guesses = self._guesser.guess(clips)
+        batch = collate(clips, guesses, self._scaler).to(self._device)
+        return guesses, batch, torch.tensor([start_of(guess) / 100 for guess in guesses], device=self._device)
+
     @torch.inference_mode()
     def predict(self, clips: Sequence[Measured]) -> list[Prediction]:
         """See `Model.predict`."""
@@ -270,10 +277,8 @@ class LadderModel:
         return predictions
 
     def _predict(self, clips: Sequence[Measured]) -> list[Prediction]:
-        guesses = self._guesser.guess(clips)
-        batch = collate(clips, guesses, self._scaler).to(self._device)
-        starts = torch.tensor([start_of(guess) / 100 for guess in guesses], device=self._device)
-        output = self._network(batch, starts)
+        guesses, batch, starts = self.inputs(clips)
+        output = self.network(batch, starts)
         scores, spreads = output.score.cpu().numpy() * 100, output.spread.cpu().numpy() * 100
         frames = output.frames.cpu().numpy() * 100
         predictions = []

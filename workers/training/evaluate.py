@@ -31,7 +31,7 @@ _BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures by question (``ladder``, ``alone``, ...), and the same by codec and size for the first two."""
+    """Figures by question (``ladder``, ``alone``, ...), and the same by codec and size, or by fault, for some."""
 
     model: str
     questions: dict[str, Figures]
@@ -77,9 +77,9 @@ def evaluate(path: Path, samples: Sequence[Sample], faulty: Sequence[Sample] = (
     questions |= _fault_questions(broken)
     answers = {name: _answer(model, chosen) for name, chosen in questions.items() if chosen}
     groups: dict[str, dict[str, Figures]] = defaultdict(dict)
-    for name in ("ladder", "alone"):
-        for case in answers[name].cases:
-            for key in (case.sample.codec, _size(case.sample)):
+    for name in ("ladder", "alone", "fault", "fault_alone"):
+        for case in answers[name].cases if name in answers else ():
+            for key in _groups(case.sample):
                 if key not in groups[name]:
                     groups[name][key] = answers[name].figures(partial(_is_of, key))
     return Evaluation(
@@ -105,7 +105,12 @@ def _unseen(model: LadderModel, samples: Sequence[Sample]) -> list[Case]:
 
 
 def _is_of(key: str, case: Case) -> bool:
-    return key in (case.sample.codec, _size(case.sample))
+    return key in _groups(case.sample)
+
+
+def _groups(sample: Sample) -> tuple[str, ...]:
+    """Return what its figures are also told by: codec and size, or the fault."""
+    return (sample.fault,) if sample.fault else (sample.codec, _size(sample))
 
 
 def _size(sample: Sample) -> str:

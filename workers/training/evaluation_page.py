@@ -43,7 +43,7 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
         "Questions": {QUESTIONS.get(name, name): found for name, found in evaluation.questions.items()},
         "Baselines, each clip alone": evaluation.baselines,
         **{
-            f"{QUESTIONS.get(name, name)}, by codec and size": dict(sorted(group.items()))
+            f"{QUESTIONS.get(name, name)}, by {'fault' if 'fault' in name else 'codec and size'}": dict(sorted(group.items()))
             for name, group in evaluation.groups.items()
         },
     }

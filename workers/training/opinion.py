@@ -17,9 +17,13 @@ from pipeline.clips import ClipJob, clips
 from pipeline.decode import MediaSource
 from pipeline.errors import UsageError
 from pipeline.settings import DecodeLimits
+from workers.measured import Measured
 from workers.models.checkpoint import Checkpoint
+from workers.models.ladder_model import LadderModel
+from workers.models.network import LadderNetwork
 from workers.models.opinion import OpinionMap
 from workers.models.protocol import Model
+from workers.training.fine_tune import Rated, fine_tune, scores_of
 
 FEWEST = 20
 """Rows below which a map would follow the noise of the viewers."""
@@ -51,6 +55,15 @@ class Fit:
     before: Agreement
     after: Agreement
     """Each file mapped by what the others taught (five folds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A fit on the scores of a fine-tuned network, and that network."""
+
+    fit: Fit
+    """`after` is of files that neither network nor map has seen."""
+    network: LadderNetwork
 
 
 def read_ratings(path: Path, lowest: float, highest: float) -> list[Rating]:
@@ -92,8 +105,8 @@ def _rating(path: Path, row: dict[str, str], line: int, lowest: float, highest: 
     return Rating(file, (score - lowest) / (highest - lowest) * 100)
 
 
-def score_file(model: Model, file: Path, display_height_px: int | None) -> float:
-    """Return the mean score of a file's segments, each alone, without any map."""
+def measure_file(model: Model, file: Path, display_height_px: int | None) -> list[Measured]:
+    """Return a file's segments, each measured alone."""
     job = ClipJob(
         source=MediaSource(name=file.name, path=file),
         limits=DecodeLimits(),
@@ -103,6 +116,11 @@ def score_file(model: Model, file: Path, display_height_px: int | None) -> float
     measured = [model.measure(found, hide_stream=False) for found in clips(job) if isinstance(found, Clip)]
     if not measured:
         raise UsageError(f"{file}: nothing in it could be scored. Take it out of the list.")
+    return measured
+
+
+def score_of(model: Model, measured: Sequence[Measured]) -> float:
+    """Return the mean score of a file's segments."""
     return float(np.mean([found.score for found in model.predict(measured)]))
 
 
@@ -121,11 +139,31 @@ def fit(scores: Sequence[float], opinions: Sequence[float]) -> Fit:
             f"The model's scores do not rise with these opinions (SROCC {before.srocc:.2f}): check the CSV."
         )
     mapped = np.zeros(len(x))
-    fold = np.argsort(np.argsort(x)) % _FOLDS  # every fold has its share of every quality
-    for number in range(_FOLDS):
-        apart = fold == number
+    for apart in _held_out(x):
         mapped[apart] = _map(x[~apart], y[~apart])(x[apart])
     return Fit(_map(x, y), before, _agreement(mapped, y))
+
+
+def fit_tuned(model: LadderModel, files: Sequence[Sequence[Measured]], opinions: Sequence[float]) -> Tuned:
+    """Fine-tune the model's temporal network to opinions of files, 0-100, and fit a map on top.
+
+    Call `fit` before: it refuses what cannot be fitted to.
+    """
+    rated, y = Rated.of(model, files, opinions), np.array(opinions)
+    x = scores_of(model.network, rated)
+    mapped = np.zeros(len(x))
+    for apart in _held_out(x):
+        said = scores_of(fine_tune(model.network, rated, ~apart), rated)
+        mapped[apart] = _map(said[~apart], y[~apart])(said[apart])
+    network = fine_tune(model.network, rated, np.ones(len(x), bool))
+    whole = _map(scores_of(network, rated), y)
+    return Tuned(Fit(whole, _agreement(x, y), _agreement(mapped, y)), network)
+
+
+def _held_out(x: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """Return the files of each fold; every fold has its share of every quality."""
+    fold = np.argsort(np.argsort(x)) % _FOLDS
+    return [fold == number for number in range(_FOLDS)]
 
 
 def _map(x: NDArray[np.float64], y: NDArray[np.float64]) -> OpinionMap:
