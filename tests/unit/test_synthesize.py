@@ -3,6 +3,9 @@
 import hashlib
 import json
 import random
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -67,6 +70,11 @@ def finished(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return out, run(sources, out)
 
 
+def descendants(process: int) -> list[int]:
+    own = [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [*own, *(further for one in own for further in descendants(one))]
+
+
 def make_moving(side: int, tmp_path: Path) -> Pristine:
     """A pristine pan over a textured photo."""
     path = tmp_path / "pan.png"
@@ -127,6 +135,23 @@ def test_a_finished_content_is_not_made_again(sources: Path, finished: tuple[Pat
     reports = run(sources, out)
     assert {path: path.stat().st_mtime_ns for path in (out / "clips").rglob("*.*")} == before
     assert [(progress.content, progress.clips) for progress in reports] == [("broken", 0)]
+
+
+def test_a_killed_run_leaves_no_process(sources: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workers.cli.main", "train", "synthesize", str(sources), str(tmp_path / "out")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / "out" / "clips" / "texture").exists():  # a process of the pool is at work
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        family = descendants(process.pid)
+        assert family
+        process.kill()
+    until = time.monotonic() + 120
+    while any(Path(f"/proc/{one}").exists() for one in family):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_whole_ladders_have_a_near_pristine_top_and_an_id_of_their_own(sources: Path, tmp_path: Path) -> None:

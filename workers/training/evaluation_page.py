@@ -28,6 +28,7 @@ QUESTIONS = {
     "fault_alone": "a fault that a picture shows by itself (noise, combing, damage, loss), alone",
 }
 """The names of the questions, in words."""
+_BY = {"fault": "fault", "fault_alone": "fault"}
 
 
 def write_page(evaluation: Evaluation, path: Path) -> None:
@@ -43,7 +44,7 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
         "Questions": {QUESTIONS.get(name, name): found for name, found in evaluation.questions.items()},
         "Baselines, each clip alone": evaluation.baselines,
         **{
-            f"{QUESTIONS.get(name, name)}, by {'fault' if 'fault' in name else 'codec and size'}": dict(sorted(group.items()))
+            f"{QUESTIONS.get(name, name)}, by {_BY.get(name, 'codec and size')}": dict(sorted(group.items()))
             for name, group in evaluation.groups.items()
         },
     }

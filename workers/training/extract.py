@@ -28,6 +28,7 @@ from workers.measured import Measured
 from workers.models.measure import compare, measure
 from workers.training.encoders import CODECS
 from workers.training.faults import BY_NEG, OWN_FAULT
+from workers.training.processes import end_with_parent
 from workers.training.target import target_of
 
 FRAMES = 8
@@ -72,7 +73,7 @@ def extract(data: Path, out: Path, *, jobs: int, seed: int = 0) -> Iterator[tupl
     """Measure every labelled content of `data` that `out` does not hold yet; yield (content, clips, message)."""
     out.mkdir(parents=True, exist_ok=True)
     todo = [labels for labels in sorted((data / "labels").glob("*.json")) if not (out / f"{labels.stem}.npz").exists()]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         running = {pool.submit(_extract_content, data, labels, out, seed): labels.stem for labels in todo}
         for future in as_completed(running):
             count, message = future.result()

@@ -19,8 +19,8 @@ from workers.models.ladder_model import LadderModel
 from workers.models.network import Batch, LadderNetwork
 from workers.training import losses
 
-# On 240 clips whose "viewers" took 15 points from one codec, held-out files came to RMSE 10.8 (the map alone 11.4); with
-# four times the steps they were worse than without.
+# On 240 clips whose "viewers" took 15 points from one codec, held-out files came to RMSE 10.8 (the map alone: 11.4);
+# with four times the steps they were worse than without.
 _STEPS = 20
 _LEARNING_RATE = 1e-3
 _STAY = 1.0  # weight of what a score has moved, against the agreement with the viewers

@@ -34,6 +34,7 @@ from workers.training.encoders import (
 )
 from workers.training.faults import IN_STREAM, ORDER_ONLY, Fault, FaultName, break_stream, shown_with
 from workers.training.pristine import Pristine, SourceError, make_pristine
+from workers.training.processes import end_with_parent
 from workers.training.sources import FAULTS_SUFFIX, WHOLE_LADDER_SUFFIX, Content, SourceKind, Split, find_contents
 from workers.training.vmaf import Labels, measure_vmaf
 
@@ -164,7 +165,7 @@ def synthesize(
     started = time.monotonic()
     clips = 0
     context = multiprocessing.get_context("spawn")  # forks copy locks without their holders
-    with _cancelled_on_error(ProcessPoolExecutor(jobs, mp_context=context)) as pool:
+    with _cancelled_on_error(ProcessPoolExecutor(jobs, context, end_with_parent)) as pool:
         pending = {
             pool.submit(_make_content, content, companions[content.split], out, seed, making): content.content_id
             for content in todo
