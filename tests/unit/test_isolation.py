@@ -14,6 +14,7 @@ from typing import Any
 
 import isolation_targets
 import pytest
+from processes import has_ended
 
 from pipeline.decode import child, isolate
 from pipeline.decode.isolate import IsolatedPool, RemoteTracebackError
@@ -254,13 +255,6 @@ def test_processes_end_with_their_parent() -> None:
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     process = int(ran.stdout)
     wait_until(lambda: has_ended(process))
-
-
-def has_ended(process: int) -> bool:
-    try:
-        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from processes import descendants, has_ended
 
 from workers.training import pristine
 from workers.training.encoders import CODECS, CodecName, Encode, EncodeError, draw_encode, encode, scaled_size
@@ -68,11 +69,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     out = tmp_path_factory.mktemp("out")
     return out, run(sources, out)
-
-
-def descendants(process: int) -> list[int]:
-    own = [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [*own, *(further for one in own for further in descendants(one))]
 
 
 def make_moving(side: int, tmp_path: Path) -> Pristine:
@@ -149,7 +145,7 @@ def test_a_killed_run_leaves_no_process(sources: Path, tmp_path: Path) -> None:
         assert family
         process.kill()
     until = time.monotonic() + 120
-    while any(Path(f"/proc/{one}").exists() for one in family):
+    while not all(map(has_ended, family)):
         assert time.monotonic() < until
         time.sleep(0.05)
 
