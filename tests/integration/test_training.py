@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from command_line import Commands
 
+from workers.training import opinion
 from workers.training.sources import Split, split_of
 
 CONTENTS: dict[Split, int] = {"train": 2, "validation": 2}
@@ -57,20 +58,12 @@ def test_a_model_of_ones_own_from_photos_to_scores(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "again.json").read_text())["questions"] == found["questions"]
     assert found["model"] in told
 
-    rows = pq.read_table(tmp_path / "data" / "index.parquet").to_pylist()
+    rows = pq.read_table(tmp_path / "data" / "index.parquet").to_pylist()[: opinion.FEWEST]
     mos = [f"data/{row['file']},{1 + 4 * row['vmaf'] / 100:.2f}" for row in rows]
     (tmp_path / "mos.csv").write_text("\n".join(["file,mos", *mos]))
     told = done("train", "calibrate", "nano", "mos.csv", "--out", "ours.safetensors", "--fine-tune")
     assert re.search(r"fine-tuned SROCC .* the map alone SROCC .* is kept", told)
     assert re.search(rf"ours\.safetensors: on {len(rows)} files, before SROCC", told)
-
-
-def test_too_few_contents_are_told_before_anything_is_trained(tmp_path: Path) -> None:
-    (tmp_path / "samples").mkdir()
-    ran = Commands(tmp_path).run("train", "run", "samples", "out")
-    assert ran.returncode == 2
-    assert "0 contents on the train side" in ran.stderr
-    assert not (tmp_path / "out").exists()
 
 
 def test_two_kinds_of_data_are_not_made_at_once(tmp_path: Path) -> None:

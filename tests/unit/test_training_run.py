@@ -17,7 +17,7 @@ from workers.training.boost import Case, cases_of, folds_of, taught
 from workers.training.extract import Sample
 from workers.training.pixels import PixelRecipe, fit
 from workers.training.run_file import RunFile
-from workers.training.train import Recipe, series_of
+from workers.training.train import Recipe, series_of, train
 
 FRAMES = 2
 
@@ -124,13 +124,20 @@ def test_a_pixel_network_goes_on_from_what_the_cycle_before_it_kept(tmp_path: Pa
     assert all(torch.equal(again[key], both[key]) for key in both)
 
 
-def test_a_fault_that_no_picture_shows_is_taught_beside_the_reference_only() -> None:
+@pytest.mark.parametrize(("contents", "said"), [("", "0 contents on the train"), ("abc", "0 contents on the valid")])
+def test_too_few_contents_are_told_before_anything_is_trained(contents: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        train([sample(content) for content in contents], tmp_path / "run", Recipe(), lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_faults_are_taught_beside_the_reference_only() -> None:
     blurred = replace(sample("a", 1), kind="fault", fault="blur", severity=0.5)
     noisy = replace(sample("a", 2), kind="fault", fault="noise", severity=0.5)
     frozen = replace(sample("a", 3), kind="order", fault="freeze", severity=0.5)
     cases = taught(cases_of(beside(sample("a"), blurred, noisy, frozen), {"a": 0}))
     alone = [case.sample.fault for case in cases if case.measured.best is None]
-    assert alone == [None, "noise"]
+    assert alone == [None]
     assert [case.sample.fault for case in cases if case.measured.best is not None] == ["blur", "noise", "freeze"]
 
 
