@@ -22,13 +22,15 @@ from bus_factory import (
     share,
     share_evenly,
 )
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import MemberToRemove
 from services.kafka import READY_SECONDS, Broker
 
 from pipeline.errors import LimitExceeded, Unavailable, UsageError
 from pipeline.settings import KafkaSettings
 from pipeline.stream.kafka import KafkaBusProducer, check, create, describe, message_counts, read_range
+from pipeline.stream.kafka.connection import connected
+from pipeline.stream.kafka.span import partitions_of
 from pipeline.stream.protocol import Message, Publication
 from pipeline.stream.topics import TopicPlan, Topics, plans
 
@@ -120,6 +122,19 @@ def test_reader_and_publisher_go_on_by_themselves_when_the_broker_comes_back() -
             assert outcomes == [None] * 600
             assert {int(message.value) for message in reader.read} == set(range(600))
             assert sum(reader.consumer.lag().values()) == 0
+
+
+def test_a_span_waits_for_a_cluster_that_has_no_broker_for_a_moment() -> None:
+    with Broker(heartbeat_seconds=5) as broker:
+        settings = KafkaSettings(bootstrap=broker.bootstrap)
+        client, _ = connected(KafkaConsumer, settings)
+        try:
+            until = time.monotonic() + 6
+            while time.monotonic() < until:
+                with pytest.raises(UsageError, match="rungwatch topics create"):
+                    partitions_of(client, settings, "no-such-topic")
+        finally:
+            client.close()
 
 
 def test_a_broker_that_is_away_is_said_and_waited_for(nowhere: str) -> None:

@@ -37,7 +37,6 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 min.insync.replicas=1
-broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=2000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -48,12 +47,16 @@ auto.create.topics.enable=false
 class Broker:
     """Starts, stops and kills one Kafka; ports and data stay, so that it comes back as a restarted broker does."""
 
-    def __init__(self, folder: Path | None = None, port: int = 0, *, secure: bool = False) -> None:
+    def __init__(
+        self, folder: Path | None = None, port: int = 0, *, secure: bool = False, heartbeat_seconds: float = 0.5
+    ) -> None:
         """
         Args:
             folder: Where data, settings and the log are kept; None: a temporary one, removed at the end.
             port: Of the plain listener; 0: a free one.
             secure: Listen for SASL, for TLS, and for both on ports of their own as well.
+            heartbeat_seconds: Where it is more than two, the broker is given up for lost again and again by its own
+                controller, as on a machine that is too busy: then the cluster says that it has no broker.
         """
         self._is_temporary = folder is None
         self._folder = folder or Path(tempfile.mkdtemp(prefix="rungwatch-kafka-"))
@@ -62,6 +65,7 @@ class Broker:
         if port:
             self._ports["PLAIN"] = port
         self._secure = secure
+        self._heartbeat_seconds = heartbeat_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self.ca_file = self._folder / "ca.pem"
 
@@ -153,6 +157,7 @@ class Broker:
         protocols |= {"SASL": "SASL_PLAINTEXT", "TLS": "SSL", "BOTH": "SASL_SSL"} if self._secure else {}
         listeners = {name: f"{name}://{self._address(name)}" for name in protocols}
         lines = [
+            f"broker.heartbeat.interval.ms={self._heartbeat_seconds * 1000:.0f}",
             f"log.dirs={self._folder / 'data'}",
             f"controller.quorum.voters=1@{self._address('CONTROLLER')}",
             f"listeners={','.join(listeners.values())}",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MetadataEmptyBrokerList
 
 from pipeline.errors import Unavailable
 from pipeline.settings import KafkaSettings
@@ -15,6 +15,7 @@ from pipeline.stream.kafka.records import message_of
 from pipeline.stream.protocol import Message
 
 _POLL_MS = 500
+_PAUSE_SECONDS = 0.2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,10 +44,7 @@ def read_range(
         metrics_enabled=False,
     )
     try:
-        numbers = client.partitions_for_topic(topic)
-        if not numbers:
-            raise unknown_topic(settings, topic)
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        partitions = partitions_of(client, settings, topic)
         ends = _offsets(client, partitions, until, client.end_offsets(partitions))
         starts = _offsets(client, partitions, since, client.beginning_offsets(partitions) if since is None else ends)
         open_ends = {key: ends[key] for key in partitions if starts[key] < ends[key]}
@@ -55,6 +53,23 @@ def read_range(
         raise in_our_words(error, settings, f"reading {topic}") from error
     finally:
         client.close(autocommit=False)
+
+
+def partitions_of(client: KafkaConsumer, settings: KafkaSettings, topic: str) -> list[TopicPartition]:
+    """Return them, in order. Waits `request_seconds` for a cluster that says it has no broker: one that has just come
+    back, or was too busy to say that it lives, and which is well in a moment. The client asks once."""
+    until = time.monotonic() + request_ms(settings) / 1000
+    while True:
+        try:
+            numbers = client.partitions_for_topic(topic)
+            break
+        except MetadataEmptyBrokerList:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+    if not numbers:
+        raise unknown_topic(settings, topic)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
 def _offsets(
