@@ -90,6 +90,17 @@ def test_a_run_file_that_cannot_be_followed_is_refused_in_words(folder: Path, te
         RunFile.read(written(folder, text))
 
 
+def test_a_file_of_imagenet_weights_is_looked_for_beside_the_run_file(folder: Path) -> None:
+    text = 'samples = "samples"\nout = "run"\n[recipe]\narchitecture = "swinv2-tiny"\nimagenet = "model.safetensors"\n'
+    recipe = Recipe.from_dict(RunFile.read(written(folder, text)).recipe)
+    assert (recipe.architecture, Path(recipe.imagenet)) == ("swinv2-tiny", folder / "model.safetensors")
+
+
+def test_an_unknown_architecture_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no architecture 'swinv2-giant': there are nano, small, swinv2-tiny"):
+        Recipe.from_dict({"architecture": "swinv2-giant"})
+
+
 def test_an_unknown_field_of_a_recipe_is_refused_with_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no pixel_steps: it has architecture"):
         Recipe.from_dict({"pixel_steps": 500})

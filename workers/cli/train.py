@@ -119,6 +119,12 @@ def run(
       out = "run"
       [recipe]
       pixel_cycles = [500, 1000]
+
+    \b
+    Sizes: nano and small start from nothing; swinv2-tiny, -small and -base (for a GPU) from timm's ImageNet weights:
+      [recipe]
+      architecture = "swinv2-tiny"
+      imagenet = "model.safetensors"   of timm/swinv2_tiny_window8_256.ms_in1k; left away: timm fetches it
     """
     from dataclasses import replace  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ from pipeline.cells import CellGrid
 from pipeline.clip import Clip
 from schemas import ModelIdentity
 from workers.measured import Measured
+from workers.models.backbone import BackboneConfig, pixel_network, pixel_sizes
 from workers.models.checkpoint import Checkpoint
 from workers.models.facts import FACTS, STREAM
 from workers.models.measure import (
@@ -33,7 +34,7 @@ from workers.models.measure import (
 )
 from workers.models.network import Batch, LadderNetwork, NetworkConfig
 from workers.models.opinion import OpinionMap
-from workers.models.pixels import PIXELS, PixelConfig, PixelNetwork, say
+from workers.models.pixels import PIXELS, PixelConfig, say
 from workers.models.protocol import Prediction
 from workers.models.trees import Trees
 
@@ -70,12 +71,12 @@ def network_config(**sizes: Any) -> NetworkConfig:
 class Architecture:
     """The sizes of the two networks."""
 
-    pixels: PixelConfig
+    pixels: PixelConfig | BackboneConfig
     network: NetworkConfig
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Architecture":
-        return cls(PixelConfig.from_dict(values["pixels"]), NetworkConfig.from_dict(values["network"]))
+        return cls(pixel_sizes(values["pixels"]), NetworkConfig.from_dict(values["network"]))
 
     def to_dict(self) -> dict[str, Any]:
         return {"pixels": self.pixels.to_dict(), "network": self.network.to_dict()}
@@ -84,9 +85,9 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "nano": Architecture(PixelConfig(), network_config()),
     "small": Architecture(PixelConfig(channels=(48, 96, 192), blocks=4, heads=6, width=192), network_config(width=192)),
-    "tiny": Architecture(
-        PixelConfig(channels=(64, 192, 384), blocks=6, heads=12, width=256), network_config(width=256)
-    ),
+    "swinv2-tiny": Architecture(BackboneConfig("swinv2_tiny_window8_256"), network_config(width=192)),
+    "swinv2-small": Architecture(BackboneConfig("swinv2_small_window8_256"), network_config(width=192)),
+    "swinv2-base": Architecture(BackboneConfig("swinv2_base_window8_256", width=256), network_config(width=256)),
 }
 """Sizes that can be trained; which of them carry trained weights stands in `workers.models.WEIGHTS`."""
 
@@ -237,7 +238,7 @@ class LadderModel:
         self.grid = CellGrid(cell_px=architecture.pixels.cell_px)
         self._device = torch.device(device)
         self._pixel_type = pixel_type
-        self._pixels = PixelNetwork(architecture.pixels)
+        self._pixels = pixel_network(architecture.pixels)
         self.network = LadderNetwork(architecture.network)
         for part, module in (("pixels", self._pixels), ("network", self.network)):
             module.load_state_dict({key: t.float() for key, t in checkpoint.part(part).items()}, strict=True)

@@ -9,7 +9,7 @@ Shapes: M frames, N cells of P x P pixels, C channels.
 
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,8 @@ class PixelConfig:
 class PixelNetwork(nn.Module):
     """Cells of a frame to the columns `PIXELS`. Each frame stands for itself; cells have no order."""
 
+    needs_all_cells: ClassVar[bool] = False
+
     def __init__(self, config: PixelConfig) -> None:
         super().__init__()
         first, second, third = config.channels
@@ -57,10 +59,10 @@ class PixelNetwork(nn.Module):
             SwinTransformerV2Block(third, (side, side), config.heads, window_size=side, mlp_ratio=2.0)
             for _ in range(config.blocks)
         )
-        statistics = 2 * (second + third + config.blocks * third)
+        seen = 2 * (second + third + config.blocks * third)
         self.cell = nn.Sequential(
-            nn.BatchNorm1d(statistics),
-            nn.Linear(statistics, config.width),
+            nn.BatchNorm1d(seen),
+            nn.Linear(seen, config.width),
             nn.GELU(),
             nn.Linear(config.width, config.width),
         )
@@ -76,23 +78,27 @@ class PixelNetwork(nn.Module):
                 nn.init.constant_(parameter, _BLOCK_START)
         self.to(memory_format=torch.channels_last)  # twice as fast in bf16
 
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the parameters by share of the learning rate."""
+        return [{"params": list(self.parameters()), "share": 1.0}]
+
     def forward(self, cells: Tensor) -> Tensor:
         """Return [M, len(PIXELS)] of shown cells [M, N, P, P] in 8-bit steps."""
         frames, count = cells.shape[:2]
         quarter = self.second(self.first(_inputs(cells.flatten(0, 1))))  # [M * N, C, P/4, P/4]
         eighth = self.third(quarter)
-        seen = [_statistics(quarter.permute(0, 2, 3, 1)), _statistics(eighth.permute(0, 2, 3, 1))]
+        seen = [statistics(quarter.permute(0, 2, 3, 1)), statistics(eighth.permute(0, 2, 3, 1))]
         whole = eighth.permute(0, 2, 3, 1)  # as it lies in memory
         for block in self.swin:
             whole = block(whole)
-            seen.append(_statistics(whole))
+            seen.append(statistics(whole))
         tokens = self.cell(torch.cat(seen, dim=1)).float().reshape(frames, count, -1)
         said: Tensor = self.frame(torch.cat([tokens.mean(dim=1), tokens.std(dim=1)], dim=1))
         return said.float()
 
 
 @torch.inference_mode()
-def say(network: PixelNetwork, cells: NDArray[np.uint8], kind: torch.dtype) -> NDArray[np.float32]:
+def say(network: nn.Module, cells: NDArray[np.uint8], kind: torch.dtype) -> NDArray[np.float32]:
     """Return what the network says [T, len(PIXELS)] of shown cells [T, N, P, P], computed in bf16 or fp32."""
     device = next(network.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
@@ -123,7 +129,7 @@ def _blur(size: int, device: torch.device) -> Tensor:
     return near / near.sum(dim=1, keepdim=True)
 
 
-def _statistics(stage: Tensor) -> Tensor:
+def statistics(stage: Tensor) -> Tensor:
     """Return means and root mean squares [K, 2 C] over the places of a stage [K, h, w, C]."""
     values = stage.flatten(1, 2)
     count = values.shape[1]

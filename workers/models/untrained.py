@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
+from workers.models.backbone import pixel_network
 from workers.models.checkpoint import Checkpoint
 from workers.models.ladder_model import ARCHITECTURES, CLIP, FORESTS, GUESS
 from workers.models.measure import AGAINST, FRAME, SUMMARY, SUMMARY_AGAINST
 from workers.models.network import LadderNetwork
-from workers.models.pixels import PixelNetwork
 from workers.models.trees import Trees
 
 _LADDER_ROW = len(SUMMARY_AGAINST) + 1
@@ -22,7 +22,7 @@ def untrained(architecture: str) -> Checkpoint:
     for head in (network.score, network.frame_score):  # otherwise every score is the trees' 50
         torch.nn.init.normal_(head.weight, std=0.2)
     tensors = {f"network.{key}": tensor for key, tensor in network.state_dict().items()}
-    tensors |= {f"pixels.{key}": tensor for key, tensor in PixelNetwork(config.pixels).state_dict().items()}
+    tensors |= {f"pixels.{key}": tensor for key, tensor in pixel_network(config.pixels).state_dict().items()}
     for part in FORESTS:
         columns = {"ruined": len(SUMMARY) + 3}.get(part, len(SUMMARY) if part.startswith("alone") else _LADDER_ROW)
         arrays = _constant(columns, -20.0 if part == "ruined" else 50.0).arrays()

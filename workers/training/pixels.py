@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from workers.models.backbone import BackboneConfig, BackboneNetwork, pixel_network
 from workers.models.measure import FRAME
 from workers.models.pixels import PIXELS, PixelConfig, PixelNetwork
 from workers.training import losses
@@ -33,7 +34,7 @@ _COLUMNS = [FRAME.index(name) for name in PIXELS]
 class PixelRecipe:
     """Everything that decides the pixel networks, beside the samples."""
 
-    config: PixelConfig
+    config: PixelConfig | BackboneConfig
     seed: int
     cycles: tuple[int, ...]
     """Steps of each cycle of the learning rate: every cycle but the first starts from the weights that the one before
@@ -44,12 +45,18 @@ class PixelRecipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     device: str = "cpu"
+    imagenet: Path | None = None
+    """File of the ImageNet weights of a backbone; None: timm fetches them."""
 
 
-def fit(samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Callable[[Progress], None]) -> PixelNetwork:
+def fit(
+    samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Callable[[Progress], None]
+) -> PixelNetwork | BackboneNetwork:
     """Train one network on all samples, or return the one of an earlier run at `path`; each cycle keeps its result."""
     torch.manual_seed(recipe.seed)
-    network = PixelNetwork(recipe.config).to(recipe.device)
+    network = pixel_network(recipe.config).to(recipe.device)
+    if isinstance(network, BackboneNetwork) and not path.exists():
+        network.start_from_imagenet(recipe.imagenet)
     for cycle in range(len(recipe.cycles)):
         last = cycle + 1 == len(recipe.cycles)
         kept = path if last else path.with_suffix(f".cycle{cycle + 1}{path.suffix}")
@@ -63,7 +70,7 @@ def fit(samples: Sequence[Sample], path: Path, recipe: PixelRecipe, report: Call
 
 
 def _fit_cycle(
-    network: PixelNetwork,
+    network: PixelNetwork | BackboneNetwork,
     samples: Sequence[Sample],
     path: Path,
     recipe: PixelRecipe,
@@ -71,7 +78,7 @@ def _fit_cycle(
     report: Callable[[Progress], None],
 ) -> None:
     steps, before = recipe.cycles[cycle], sum(recipe.cycles[:cycle])
-    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(network.groups(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
     unfinished = path.with_suffix(".unfinished")
     first = 0
@@ -92,7 +99,7 @@ def _fit_cycle(
         chosen = rng.sample(sorted(by_content), min(recipe.contents_in_batch, len(by_content)))
         for group in optimizer.param_groups:
             warm, cosine = min(1.0, (step + 1) / _WARM_UP), 0.5 * (1 + math.cos(math.pi * step / steps))
-            group["lr"] = recipe.learning_rate * warm * (0.01 + 0.99 * cosine)
+            group["lr"] = recipe.learning_rate * group["share"] * warm * (0.01 + 0.99 * cosine)
         loss = _loss(network, [by_content[content] for content in chosen], recipe, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -122,14 +129,18 @@ def _save(state: dict[str, object], path: Path) -> None:
 
 
 def _loss(
-    network: PixelNetwork, contents: Sequence[Sequence[Sample]], recipe: PixelRecipe, rng: random.Random
+    network: PixelNetwork | BackboneNetwork,
+    contents: Sequence[Sequence[Sample]],
+    recipe: PixelRecipe,
+    rng: random.Random,
 ) -> Tensor:
     cells: list[NDArray[np.uint8]] = []
     truths: list[list[float]] = []
     groups: list[int] = []
     for group, members in enumerate(contents):
         instant, turn = rng.randrange(FRAMES), rng.randrange(8)
-        places = sorted(rng.sample(range(members[0].cells.shape[1]), recipe.cells_seen))
+        count = members[0].cells.shape[1]
+        places = sorted(rng.sample(range(count), count if network.needs_all_cells else recipe.cells_seen))
         for sample in members:
             frame = min(instant, len(sample.cells) - 1)
             cells.append(_turned(sample.cells[frame][places], turn))

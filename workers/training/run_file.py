@@ -43,6 +43,8 @@ class RunFile:
         if not isinstance(recipe, dict):
             raise UsageError(f"{path}: recipe must be a table, [recipe]")
         samples, *others = (path.parent / folder for folder in (values["samples"], *further))
+        if isinstance(recipe.get("imagenet"), str):
+            recipe["imagenet"] = str(path.parent / recipe["imagenet"])
         for folder in (samples, *others):
             if not folder.is_dir():
                 raise UsageError(f"{path}: {folder} is not a folder; `rungwatch train extract` makes one")

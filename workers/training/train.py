@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import UsageError
 from workers.measured import Measured
+from workers.models.backbone import BackboneNetwork
 from workers.models.checkpoint import Checkpoint, save
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
 from workers.models.measure import summary
@@ -38,6 +39,8 @@ class Recipe:
     """Everything that decides the weights, beside the samples."""
 
     architecture: str = "nano"
+    imagenet: str = ""
+    """File of timm's ImageNet weights, for the sizes ``swinv2-*``; empty: timm fetches them."""
     seed: int = 0
     pixel_cycles: tuple[int, ...] = (500, 1000, 1200)
     """Steps of each pixel network, a cycle of the learning rate each; there is one network a fold."""
@@ -68,6 +71,8 @@ class Recipe:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise UsageError(f"a recipe has no {', '.join(unknown)}: it has {', '.join(f.name for f in fields(cls))}")
+        if (size := values.get("architecture", "nano")) not in ARCHITECTURES:
+            raise UsageError(f"there is no architecture {size!r}: there are {', '.join(ARCHITECTURES)}")
         cycles = {"pixel_cycles": tuple(values["pixel_cycles"])} if "pixel_cycles" in values else {}
         return cls(**{**values, **cycles})
 
@@ -107,7 +112,7 @@ def train(
 def train_on_top(
     seen: Sequence[Sample],
     fold_of: Mapping[str, int],
-    pixel_network: PixelNetwork,
+    pixel_network: nn.Module,
     out: Path,
     recipe: Recipe,
     report: Callable[[Progress], None],
@@ -146,11 +151,12 @@ def fit_pixels(
     recipe: Recipe,
     report: Callable[[Progress], None],
     fold: int,
-) -> PixelNetwork:
+) -> PixelNetwork | BackboneNetwork:
     """Return the pixel network that has not seen a fold of the samples' contents."""
     members = [sample for sample in samples if fold_of[sample.content] != fold]
     sizes = ARCHITECTURES[recipe.architecture].pixels
-    settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_cycles, device=recipe.device)
+    imagenet = Path(recipe.imagenet) if recipe.imagenet else None
+    settings = pixels.PixelRecipe(sizes, recipe.seed, recipe.pixel_cycles, device=recipe.device, imagenet=imagenet)
     return pixels.fit(members, out / f"pixels_without_{fold}.pt", settings, report)
 
 
