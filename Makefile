@@ -64,7 +64,7 @@ demo: setup ## Score a ladder made on the spot and write a report (VIDEO=my.mp4:
 	@$(BIN)/rungwatch demo --out $(OUT) $(if $(VIDEO),--video '$(VIDEO)',) $(ARGS)
 
 test: setup browser services ## Pass every test
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 10 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
 chaos: setup services ## Kill, restart and rebalance everything while 5,000 segments are scored (minutes; ARGS='--seed 2')
 	@PYTHONPATH=tests $(BIN)/python -m chaos.chaos $(ARGS)

@@ -1,4 +1,4 @@
-"""What holds for every test: nothing logs an error unseen."""
+"""What holds for every test: the order of their files, and that nothing logs an error unseen."""
 
 import logging
 import os
@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+# Three workers share the cores. Before torch is loaded, which reads it then.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ["services.fixtures", "services.redis_fixtures", "simulate_fixtures", "command_fixtures"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of long tests come first: at the end of a run, those that are left fill the workers evenly."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 @pytest.fixture(autouse=True)

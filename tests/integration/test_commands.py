@@ -1,5 +1,6 @@
 """The other commands: doctor, help, and the demo from end to end."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,14 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_threads_of_the_model_do_not_wait_by_spinning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import workers.cli.main, torch"],
+        check=True, capture_output=True, text=True, env={**os.environ, "OMP_DISPLAY_ENV": "VERBOSE"},
+    )  # fmt: skip
+    assert "GOMP_SPINCOUNT = '0'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,14 @@
 """The command `rungwatch`: the composition root. Each command is loaded when it is asked for."""
 
 import importlib
+import os
 import sys
 
 import click
+
+# Read by the OpenMP of torch when it is loaded. Its threads else wait for each other by spinning, on the cores that the
+# decoders need: on two cores that other work shared, scoring took four times the CPU time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "score": "workers.cli.score:score",
