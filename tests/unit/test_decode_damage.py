@@ -54,8 +54,10 @@ def test_a_change_of_size_ends_the_segment_with_a_note(tmp_path: Path) -> None:
 
 
 def test_notes_are_taken_window_by_window(tmp_path: Path) -> None:
-    data = media_factory.write_video(tmp_path / "a.ts", frames=60).read_bytes()
-    damaged = media_factory.flip_bytes(data, len(data) * 3 // 4, len(data), 30)
+    # With its macroblock tree x264 gives other bytes in one file of six, and other bytes are time stamps.
+    same = {"x264-params": "log-level=none:mbtree=0"}
+    data = media_factory.write_video(tmp_path / "a.ts", frames=60, options=same).read_bytes()
+    damaged = media_factory.flip_bytes(data, len(data) * 3 // 4, len(data), 30, seed=2)
     with open_media(MediaSource("a.ts", data=damaged), LIMITS) as media:
         pictures = media.frames()
         for _ in range(20):

@@ -123,8 +123,8 @@ def _models() -> bool:
             healthy = _bad(name, str(error))
             continue
         _good(name, f"{checkpoint.name} @ {checkpoint.weights_hash}")
-        click.echo(f"         {'':<10} measured: {checkpoint.accuracy}")
-    for name in ARCHITECTURES.keys() - WEIGHTS.keys():
+        click.echo(f"         {'':<12} measured: {checkpoint.accuracy}")
+    for name in (size for size in ARCHITECTURES if size not in WEIGHTS):
         _note(name, "a size of the network without trained weights: for training only")
     return healthy
 
@@ -134,13 +134,13 @@ def _title(text: str) -> None:
 
 
 def _good(name: str, text: str) -> None:
-    click.echo(f"  {click.style('ok  ', fg='green')} {name:<10} {text}")
+    click.echo(f"  {click.style('ok  ', fg='green')} {name:<12} {text}")
 
 
 def _note(name: str, text: str) -> None:
-    click.echo(f"  {click.style('-   ', fg='yellow')} {name:<10} {text}")
+    click.echo(f"  {click.style('-   ', fg='yellow')} {name:<12} {text}")
 
 
 def _bad(name: str, text: str) -> bool:
-    click.echo(f"  {click.style('no  ', fg='red')} {name:<10} {text}")
+    click.echo(f"  {click.style('no  ', fg='red')} {name:<12} {text}")
     return False
