@@ -80,8 +80,12 @@ def score(
     Files given together are streams of their own, unless --ladder says that they are renditions of one content.
     What cannot be scored gets one line on stderr with the reason and the next step; everything else is scored.
     """  # fmt: skip
-    from pipeline.clips import SamplerChoice  # noqa: PLC0415 - heavy: after the options are checked
-    from pipeline.report.formats import WRITERS, Target  # noqa: PLC0415
+    from pipeline.report.formats import WRITERS, Target  # noqa: PLC0415 - heavy: after the options are checked
+
+    check_report(report_file)
+    writer = WRITERS[format_name](Target(out))
+
+    from pipeline.clips import SamplerChoice  # noqa: PLC0415 - the model's libraries: after what may be refused
     from pipeline.report.summary import summarise  # noqa: PLC0415
     from workers.cli.session import ModelChoice, Options, Outcome  # noqa: PLC0415
 
@@ -93,8 +97,6 @@ def score(
         decoders=decoders,
     )
     choice = ModelChoice(model, device, facts == "none", allow_untrained)
-    check_report(report_file)
-    writer = WRITERS[format_name](Target(out))
     outcome = Outcome()
     with Progress(quiet=quiet) as progress:
         identity = run(inputs, ladder, options, choice, outcome, progress, writer.add)
