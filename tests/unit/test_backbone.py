@@ -18,6 +18,7 @@ from workers.models.checkpoint import load, save
 from workers.models.ladder_model import LadderModel
 from workers.models.pixels import PIXELS
 from workers.models.untrained import untrained
+from workers.training.pixels import PixelRecipe, fit
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 TINY = BackboneConfig("swinv2_tiny_window8_256")
@@ -102,6 +103,16 @@ def test_a_file_without_these_weights_is_refused_with_where_to_get_them(
     save_file({"other": torch.zeros(1)}, path)
     with pytest.raises(UsageError, match=r"are not in .*get the file model.safetensors of timm/swinv2_tiny"):
         network.start_from_imagenet(path)
+
+
+def test_training_that_goes_on_wants_no_imagenet_weights(network: BackboneNetwork, tmp_path: Path) -> None:
+    state = network.state_dict()
+    optimizer = torch.optim.AdamW(network.groups()).state_dict()
+    unfinished = {"network": state, "optimizer": optimizer, "average": state, "step": 1}
+    torch.save(unfinished, tmp_path / "net.unfinished")
+    recipe = PixelRecipe(TINY, 0, (1,), imagenet=tmp_path / "nowhere.safetensors")
+    went_on = fit([], tmp_path / "net.pt", recipe, lambda _: None)
+    assert all(torch.equal(tensor, state[key]) for key, tensor in went_on.state_dict().items())
 
 
 def test_a_checkpoint_carries_a_backbone(network: BackboneNetwork, tmp_path: Path) -> None:

@@ -124,8 +124,9 @@ def _models() -> bool:
             continue
         _good(name, f"{checkpoint.name} @ {checkpoint.weights_hash}")
         click.echo(f"         {'':<12} measured: {checkpoint.accuracy}")
-    for name in (size for size in ARCHITECTURES if size not in WEIGHTS):
-        _note(name, "a size of the network without trained weights: for training only")
+    for name in ARCHITECTURES:
+        if name not in WEIGHTS:
+            _note(name, "a size of the network without trained weights: for training only")
     return healthy
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import UsageError
 
@@ -37,6 +37,14 @@ class Checkpoint:
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors below ``prefix.``, without the prefix."""
         return {key.removeprefix(f"{prefix}."): t for key, t in self.tensors.items() if key.startswith(f"{prefix}.")}
+
+
+def stored(part: str, network: nn.Module) -> dict[str, Tensor]:
+    """Return a network's tensors as a checkpoint holds them: on the CPU, in fp16, their keys below ``part.``."""
+    return {
+        f"{part}.{key}": tensor.cpu().half() if tensor.is_floating_point() else tensor.cpu()
+        for key, tensor in network.state_dict().items()
+    }
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.measured import Measured
-from workers.models.checkpoint import Checkpoint
+from workers.models.checkpoint import Checkpoint, stored
 from workers.models.ladder_model import LadderModel
 from workers.models.network import Batch, LadderNetwork
 from workers.training import losses
@@ -81,5 +81,4 @@ def scores_of(network: LadderNetwork, rated: Rated) -> NDArray[np.float64]:
 
 def with_network(checkpoint: Checkpoint, network: LadderNetwork) -> Checkpoint:
     """Return the checkpoint with another temporal network."""
-    state = {f"network.{key}": tensor.half() for key, tensor in network.state_dict().items()}
-    return replace(checkpoint, tensors={**checkpoint.tensors, **state})
+    return replace(checkpoint, tensors=checkpoint.tensors | stored("network", network))

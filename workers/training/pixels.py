@@ -55,8 +55,6 @@ def fit(
     """Train one network on all samples, or return the one of an earlier run at `path`; each cycle keeps its result."""
     torch.manual_seed(recipe.seed)
     network = pixel_network(recipe.config).to(recipe.device)
-    if isinstance(network, BackboneNetwork) and not path.exists():
-        network.start_from_imagenet(recipe.imagenet)
     for cycle in range(len(recipe.cycles)):
         last = cycle + 1 == len(recipe.cycles)
         kept = path if last else path.with_suffix(f".cycle{cycle + 1}{path.suffix}")
@@ -78,9 +76,11 @@ def _fit_cycle(
     report: Callable[[Progress], None],
 ) -> None:
     steps, before = recipe.cycles[cycle], sum(recipe.cycles[:cycle])
+    unfinished = path.with_suffix(".unfinished")
+    if cycle == 0 and isinstance(network, BackboneNetwork) and not unfinished.exists():
+        network.start_from_imagenet(recipe.imagenet)
     optimizer = torch.optim.AdamW(network.groups(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
-    unfinished = path.with_suffix(".unfinished")
     first = 0
     if unfinished.exists():
         state = torch.load(unfinished, weights_only=True)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pipeline.errors import UsageError
 from workers.measured import Measured
 from workers.models.backbone import BackboneNetwork
-from workers.models.checkpoint import Checkpoint, save
+from workers.models.checkpoint import Checkpoint, save, stored
 from workers.models.ladder_model import ARCHITECTURES, CLIP, Scaler, collate, start_of
 from workers.models.measure import summary
 from workers.models.network import LadderNetwork
@@ -71,10 +71,11 @@ class Recipe:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise UsageError(f"a recipe has no {', '.join(unknown)}: it has {', '.join(f.name for f in fields(cls))}")
-        if (size := values.get("architecture", "nano")) not in ARCHITECTURES:
-            raise UsageError(f"there is no architecture {size!r}: there are {', '.join(ARCHITECTURES)}")
         cycles = {"pixel_cycles": tuple(values["pixel_cycles"])} if "pixel_cycles" in values else {}
-        return cls(**{**values, **cycles})
+        recipe = cls(**{**values, **cycles})
+        if recipe.architecture not in ARCHITECTURES:
+            raise UsageError(f"there is no architecture {recipe.architecture!r}: there are {', '.join(ARCHITECTURES)}")
+        return recipe
 
 
 def train(
@@ -126,8 +127,7 @@ def train_on_top(
     torch.manual_seed(recipe.seed)
     network = LadderNetwork(ARCHITECTURES[recipe.architecture].network).to(recipe.device)
     _fit(network, cases, grown, scaler, recipe, out, report, hours)
-    tensors = {f"network.{key}": _stored(tensor) for key, tensor in network.state_dict().items()}
-    tensors |= {f"pixels.{key}": _stored(tensor) for key, tensor in pixel_network.state_dict().items()}
+    tensors = stored("network", network) | stored("pixels", pixel_network)
     for part, trees in grown.guesser.forests.items():
         tensors |= {f"{part}.{key}": torch.from_numpy(array) for key, array in trees.arrays().items()}
     tensors |= {f"scale.{key}": tensor for key, tensor in scaler.tensors.items()}
@@ -174,10 +174,6 @@ def seen_by_others(
         speak = partial(say, network, kind=torch.bfloat16)
         seen += pixels.read(speak, [sample for sample in samples if fold_of[sample.content] == fold])
     return seen
-
-
-def _stored(tensor: Tensor) -> Tensor:
-    return tensor.cpu().half() if tensor.is_floating_point() else tensor.cpu()
 
 
 def _scales(cases: Sequence[Case], grown: Grown) -> dict[str, Tensor]:

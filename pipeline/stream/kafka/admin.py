@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline.errors import Unavailable, UsageError
 from pipeline.settings import KafkaSettings
-from pipeline.stream.kafka.connection import connected
+from pipeline.stream.kafka.connection import connected, partition_numbers
 from pipeline.stream.kafka.errors import in_our_words
 from pipeline.stream.topics import DAY_SECONDS, TopicPlan
 
@@ -89,7 +89,9 @@ def message_counts(settings: KafkaSettings, names: Sequence[str]) -> dict[str, i
     client, _ = connected(KafkaConsumer, settings, group_id=None, enable_auto_commit=False, metrics_enabled=False)
     try:
         partitions = [
-            TopicPartition(name, number) for name in names for number in sorted(client.partitions_for_topic(name))
+            TopicPartition(name, number)
+            for name in names
+            for number in sorted(partition_numbers(client, settings, name))
         ]
         first, last = client.beginning_offsets(partitions), client.end_offsets(partitions)
         counts = dict.fromkeys(names, 0)

@@ -3,14 +3,17 @@
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from kafka import KafkaConsumer
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
     KafkaTimeoutError,
+    MetadataEmptyBrokerList,
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
 )
@@ -28,6 +31,7 @@ Client = TypeVar("Client")
 
 _REACH_SECONDS = 5.0
 _BOOTSTRAP_SECONDS = 10.0
+_NO_BROKER_PAUSE_SECONDS = 0.2
 _MOST_REQUEST_SECONDS = 300.0
 """kafka-python closes connections that are idle for 540 s, and wants requests to end before."""
 
@@ -170,6 +174,26 @@ def connected(make: Callable[..., Client], settings: KafkaSettings, **config: An
         # A client that fails to be made leaves its network thread behind.
         link.end()
         raise in_our_words(error, settings, "connecting") from error
+
+
+def partition_numbers(client: KafkaConsumer, settings: KafkaSettings, topic: str) -> set[int]:
+    """Return those of a topic, none where it is not there; for commands that ask once: who polls asks again anyway.
+
+    Waits `request_seconds` for a cluster that says it has no broker: one that has just come back, or was too busy to
+    say that it lives, and which is well in a moment.
+
+    Raises:
+        KafkaError: As the client raises it; MetadataEmptyBrokerList where no broker came.
+    """
+    until = time.monotonic() + request_ms(settings) / 1000
+    while True:
+        try:
+            numbers: set[int] = client.partitions_for_topic(topic)
+            return numbers
+        except MetadataEmptyBrokerList:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_NO_BROKER_PAUSE_SECONDS)
 
 
 def client_config(settings: KafkaSettings) -> dict[str, Any]:

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, MetadataEmptyBrokerList
+from kafka.errors import KafkaError
 
 from pipeline.errors import Unavailable
 from pipeline.settings import KafkaSettings
-from pipeline.stream.kafka.connection import connected, request_ms
+from pipeline.stream.kafka.connection import connected, partition_numbers, request_ms
 from pipeline.stream.kafka.errors import in_our_words, unknown_topic
 from pipeline.stream.kafka.records import message_of
 from pipeline.stream.protocol import Message
 
 _POLL_MS = 500
-_PAUSE_SECONDS = 0.2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,17 +55,8 @@ def read_range(
 
 
 def partitions_of(client: KafkaConsumer, settings: KafkaSettings, topic: str) -> list[TopicPartition]:
-    """Return them, in order. Waits `request_seconds` for a cluster that says it has no broker: one that has just come
-    back, or was too busy to say that it lives, and which is well in a moment. The client asks once."""
-    until = time.monotonic() + request_ms(settings) / 1000
-    while True:
-        try:
-            numbers = client.partitions_for_topic(topic)
-            break
-        except MetadataEmptyBrokerList:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_PAUSE_SECONDS)
+    """Return them, in order. Raises UsageError where there is no such topic."""
+    numbers = partition_numbers(client, settings, topic)
     if not numbers:
         raise unknown_topic(settings, topic)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
